@@ -1,0 +1,63 @@
+/**
+ * The records of the voucher journal: what happened to this node's money, one line each, in order.
+ *
+ * The journal is the only store of money on a node. Everything else (balances, ledger, what may be signed next) is a fold over these
+ * records (book.ts, ledger.ts), so nothing can disagree with it. Amounts are integers in the token's smallest unit; bigints are written
+ * as decimal strings.
+ */
+import { z } from 'zod'
+
+const units = z.string().regex(/^\d{1,30}$/).transform(BigInt)
+const bytes = units
+const hex = (length: number) => z.string().regex(new RegExp(`^0x[0-9a-f]{${length * 2}}$`)).transform((s) => s as `0x${string}`)
+const anyHex = z.string().regex(/^0x([0-9a-f]{2})*$/).transform((s) => s as `0x${string}`)
+const atMs = z.number().int().nonnegative()
+
+/** Names a channel: a leaf of a root. */
+const channel = { rootId: hex(32), index: z.number().int().nonnegative() }
+
+const descriptor = z.object({
+  payer: hex(20),
+  signer: hex(20),
+  root: hex(32),
+  sum: units,
+  expiry: z.number().int().nonnegative(),
+  depth: z.number().int().min(0).max(32),
+  nonce: units,
+})
+
+/** Why a session stands as it stands; `docs/protocol.md#session-states`. */
+export const CLOSE_REASONS = ['done', 'idle', 'peer-lost', 'superseded', 'unpaid', 'cap-reached', 'meter-diverged', 'restarted', 'shutdown', 'expired'] as const
+export type CloseReason = (typeof CLOSE_REASONS)[number]
+
+export const journalRecord = z.discriminatedUnion('kind', [
+  /** First record of a journal: whose it is and on which chain. A daemon refuses a journal of another chain or key. */
+  z.object({ kind: z.literal('genesis'), version: z.literal(1), role: z.enum(['provider', 'consumer']), chainId: z.number().int(), channels: hex(20), token: hex(20), wallet: hex(20), atMs }),
+  /** The daemon started: vouchers signed from here on need a fresh answer of peer and chain. */
+  z.object({ kind: z.literal('started'), atMs }),
+  /** Consumer: a root is about to be opened (before the transaction leaves) with all its leaves, index = position. */
+  z.object({ kind: z.literal('root-planned'), rootId: hex(32), descriptor, leaves: z.array(z.object({ payee: hex(20), cap: units, salt: hex(32) })), signerNonce: units, atMs }),
+  z.object({ kind: z.literal('root-opened'), rootId: hex(32), tx: hex(32), atMs }),
+  z.object({ kind: z.literal('root-failed'), rootId: hex(32), why: z.string(), atMs }),
+  z.object({ kind: z.literal('root-closed'), rootId: hex(32), refund: units, tx: hex(32), atMs }),
+  /** Provider: a payer's channel was checked and accepted, with everything the first claim needs. */
+  z.object({ kind: z.literal('channel-accepted'), ...channel, descriptor, payee: hex(20), cap: units, salt: hex(32), siblings: z.array(z.object({ hash: hex(32), sum: units })), atMs }),
+  z.object({ kind: z.literal('session-opened'), ...channel, sessionId: hex(16), peer: anyHex, country: z.string(), pricePerGib: units, base: units, atMs }),
+  /**
+   * A voucher: signed and durable before it is sent (consumer), checked and durable before it is acknowledged (provider).
+   * `up` and `down` are the session's bytes it pays for; `disputed` (consumer) those of them paid on the provider's word after a lost link.
+   * `numerator` is the exact debt of the channel in units x 2^30; `cumulative` is its floor in units.
+   */
+  z.object({ kind: z.literal('voucher'), ...channel, sessionId: hex(16), up: bytes, down: bytes, disputed: bytes, numerator: z.string().regex(/^\d{1,40}$/).transform(BigInt), cumulative: units, signature: hex(64), atMs }),
+  /** `up`/`down`: bytes this side metered; on the provider what exceeds the last voucher's is unpaid. */
+  z.object({ kind: z.literal('session-closed'), ...channel, sessionId: hex(16), up: bytes, down: bytes, reason: z.enum(CLOSE_REASONS), atMs }),
+  /** A later voucher than ours came from the peer (its signature checked) or from the chain: this folder was restored from a copy. */
+  z.object({ kind: z.literal('high-water'), ...channel, cumulative: units, source: z.enum(['peer', 'chain']), atMs }),
+  /** Provider: a claim left, and what the chain said. `paid` = what the contract records for the channel after it. */
+  z.object({ kind: z.literal('claim-sent'), tx: hex(32), vouchers: z.array(z.object({ ...channel, cumulative: units })), atMs }),
+  z.object({ kind: z.literal('claim-settled'), tx: hex(32), amount: units, fee: units, channels: z.array(z.object({ ...channel, paid: units })), atMs }),
+  z.object({ kind: z.literal('claim-failed'), tx: hex(32), why: z.string(), atMs }),
+])
+
+export type JournalRecord = z.output<typeof journalRecord>
+export type RecordOf<K extends JournalRecord['kind']> = Extract<JournalRecord, { kind: K }>
