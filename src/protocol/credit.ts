@@ -1,0 +1,59 @@
+/**
+ * The credit window: how much one side may have at risk with the other.
+ *
+ * 256 KiB with a stranger, then a quarter of what this counterparty has already paid, never more than 250 ms of traffic or 16 MiB. A
+ * cheat has paid four times what it can take. What a counterparty still owes from before comes off its window, so taking the window,
+ * leaving and returning yields nothing more. Spec: docs/protocol.md#credit-window.
+ */
+
+// --- Fixed by docs/protocol.md: both sides compute the same window. ---
+export const STRANGER_WINDOW_BYTES = 256n * 1024n
+export const MAX_WINDOW_BYTES = 16n * 1024n * 1024n
+const PAID_DIVISOR = 4n
+/** Longest traffic at risk. Payment takes one round trip and two fsyncs, so this covers any path on Earth. */
+export const TRAFFIC_WINDOW_MS = 250
+
+// --- Our choices. Safe to change. ---
+/** A pause of a minute must not send a fast pair back to the start. */
+const REMEMBERED_BUCKETS = 240
+
+export interface CreditInput {
+  /** Bytes this counterparty has paid for, ever, across sessions. */
+  paidBytes: bigint
+  /** Bytes it owes from earlier sessions. */
+  unpaidBytes: bigint
+  /** Most bytes carried in any {@link TRAFFIC_WINDOW_MS} of late; undefined where traffic is not yet known. */
+  peakBytes?: bigint | undefined
+}
+
+const least = (a: bigint, b: bigint) => (a < b ? a : b)
+const most = (a: bigint, b: bigint) => (a > b ? a : b)
+
+/** Bytes that may be unpaid now, never negative. */
+export function creditWindow({ paidBytes, unpaidBytes, peakBytes }: CreditInput): bigint {
+  let earned = least(paidBytes / PAID_DIVISOR, MAX_WINDOW_BYTES)
+  if (peakBytes !== undefined) earned = least(earned, peakBytes)
+  return most(most(earned, STRANGER_WINDOW_BYTES) - unpaidBytes, 0n)
+}
+
+/** Remembers the most bytes carried in any quarter second of the last minute. */
+export class PeakRate {
+  #buckets = new Map<number, bigint>()
+
+  /** Adds bytes carried at `nowMs` (any monotonic clock). */
+  add(nowMs: number, bytes: bigint): void {
+    const bucket = Math.floor(nowMs / TRAFFIC_WINDOW_MS)
+    this.#buckets.set(bucket, (this.#buckets.get(bucket) ?? 0n) + bytes)
+    if (this.#buckets.size > REMEMBERED_BUCKETS) {
+      const oldest = this.#buckets.keys().next().value
+      if (oldest !== undefined) this.#buckets.delete(oldest)
+    }
+  }
+
+  /** Peak in bytes per {@link TRAFFIC_WINDOW_MS}. */
+  get bytes(): bigint {
+    let peak = 0n
+    for (const bytes of this.#buckets.values()) peak = most(peak, bytes)
+    return peak
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * The messages two nodes exchange inside TLS, each declared once. docs/protocol.md#messages lists the same table; a test compares them.
+ *
+ * A frame is [type u8][length u24][payload]. A link is one TLS connection. The first frame says what it is for: `session` makes it the
+ * control link of a session, `attach` a flow link, which carries one flow at a time and is used again after `done`.
+ */
+import { decode, encode, hex, type Infer, list, optional, struct, text, u8, u16, u32, u64, u96, u128 } from './codec.ts'
+import { BywayError } from './errors.ts'
+
+// --- Fixed by docs/protocol.md. Changing one breaks peers. ---
+export const PROTOCOL_VERSION = 1
+export const FRAME_HEADER_BYTES = 4
+/** Longest payload of any frame but `data`: a proof of 32 levels and its surroundings take under 2 KiB. */
+export const MAX_MESSAGE_BYTES = 4096
+/** Longest `data` payload: four TLS records, so that the header costs nothing and a stopped reader holds little. */
+export const MAX_DATA_BYTES = 65_536
+/** Label of the TLS exporter a session's proof signs, so that it is worth nothing on any other connection. */
+export const EXPORTER_LABEL = 'EXPORTER-byway-session-v1'
+
+const sessionId = hex(16)
+const counts = { up: u64, down: u64 }
+const signature = hex(64)
+
+const statement = struct({ sessionId, ...counts, cumulative: u96, signature })
+
+export const MESSAGES = {
+  session: {
+    type: 0x01,
+    from: 'consumer',
+    codec: struct({
+      version: u16,
+      chainId: u64,
+      channels: hex(20),
+      payer: hex(20),
+      signer: hex(20),
+      root: hex(32),
+      sum: u96,
+      expiry: u64,
+      depth: u8,
+      nonce: u64,
+      index: u32,
+      cap: u96,
+      salt: hex(32),
+      siblings: list(struct({ hash: hex(32), sum: u96 }), 32),
+      pricePerGib: u96,
+      latest: optional(statement),
+      proof: signature,
+    }),
+  },
+  attach: { type: 0x02, from: 'consumer', codec: struct({ version: u16, sessionId, token: hex(32) }) },
+  accepted: {
+    type: 0x03,
+    from: 'provider',
+    codec: struct({
+      sessionId,
+      token: hex(32),
+      base: u128,
+      window: u64,
+      last: optional(struct({ cumulative: u96, signature })),
+      arrears: optional(struct({ sessionId, ...counts })),
+    }),
+  },
+  refused: { type: 0x04, from: 'provider', codec: struct({ code: text(64), message: text(512) }) },
+  pay: { type: 0x05, from: 'consumer', codec: statement },
+  paid: { type: 0x06, from: 'provider', codec: struct({ cumulative: u96, window: u64 }) },
+  meter: { type: 0x07, from: 'provider', codec: struct({ sessionId, ...counts }) },
+  lost: { type: 0x08, from: 'provider', codec: struct({ flowId: u32, ...counts }) },
+  bye: { type: 0x09, from: 'both', codec: struct({ code: text(64), message: text(512) }) },
+  ping: { type: 0x0a, from: 'both', codec: struct({ nonce: u64 }) },
+  pong: { type: 0x0b, from: 'both', codec: struct({ nonce: u64 }) },
+  attached: { type: 0x0c, from: 'provider', codec: struct({}) },
+  open: { type: 0x10, from: 'consumer', codec: struct({ flowId: u32, host: text(255), port: u16 }) },
+  opened: { type: 0x11, from: 'provider', codec: struct({}) },
+  failed: { type: 0x12, from: 'provider', codec: struct({ code: text(64), message: text(512) }) },
+  end: { type: 0x14, from: 'both', codec: struct({}) },
+  reset: { type: 0x15, from: 'both', codec: struct({}) },
+  done: { type: 0x16, from: 'provider', codec: struct({ ...counts }) },
+} as const
+
+/** `data` carries raw bytes, so it has no codec. */
+export const DATA_TYPE = 0x13
+
+export type MessageName = keyof typeof MESSAGES
+export type MessageBody<N extends MessageName> = Infer<(typeof MESSAGES)[N]['codec']>
+/** A decoded message: its name and its fields. */
+export type Message = { [N in MessageName]: { name: N; body: MessageBody<N> } }[MessageName]
+export type Statement = MessageBody<'pay'>
+
+const BY_TYPE = new Map(Object.entries(MESSAGES).map(([name, spec]) => [spec.type as number, name as MessageName]))
+
+export function frameHeader(type: number, length: number): Buffer {
+  const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES)
+  header.writeUInt32BE(type * 0x1000000 + length)
+  return header
+}
+
+export function encodeMessage<N extends MessageName>(name: N, body: MessageBody<N>): Buffer {
+  const { type, codec } = MESSAGES[name]
+  const payload = encode(codec as never, body as never)
+  return Buffer.concat([frameHeader(type, payload.length), payload])
+}
+
+/** Reads one frame's payload. Unknown types and bytes that do not fit the fields are MESSAGE_MALFORMED. */
+export function decodeMessage(type: number, payload: Uint8Array): Message {
+  const name = BY_TYPE.get(type)
+  if (name === undefined) throw new BywayError('MESSAGE_MALFORMED', 'unknown message type', { facts: { type } })
+  return { name, body: decode(MESSAGES[name].codec as never, payload) } as Message
+}

@@ -1,0 +1,140 @@
+/**
+ * The purse: the consumer's side of a session's money, as a pure state machine.
+ *
+ * The rule it keeps: it signs only for bytes this side saw. Downloaded bytes count when they arrive. Uploaded bytes count when the provider
+ * says it delivered them, up to what was sent. Bytes lost with a broken link are paid on the provider's word, but over the whole
+ * acquaintance never more than the credit window: that is all a provider that overstates can take. Spec: docs/protocol.md#session-money.
+ */
+import { creditWindow, MAX_WINDOW_BYTES } from './credit.ts'
+import type { ErrorCode } from './errors.ts'
+import { bytesWithin, owed, unitsOf } from './price.ts'
+
+const least = (a: bigint, b: bigint) => (a < b ? a : b)
+const most = (a: bigint, b: bigint) => (a > b ? a : b)
+
+export interface Purse {
+  /** Exact debt of the channel before this session, in units x 2^30. */
+  readonly base: bigint
+  readonly pricePerGib: bigint
+  readonly cap: bigint
+  /** Bytes that arrived and bytes sent, in this session. */
+  received: bigint
+  sent: bigint
+  /** The provider's own totals, from its last `meter`. */
+  statedUp: bigint
+  statedDown: bigint
+  /** Downloaded bytes of broken links paid on the provider's word, in this session. */
+  disputedDown: bigint
+  /** What the last signed voucher covers. */
+  paidUp: bigint
+  paidDown: bigint
+  cumulative: bigint
+  /** Bytes paid to this provider, and bytes of those paid on its word, in earlier sessions. */
+  readonly paidBefore: bigint
+  readonly disputedBefore: bigint
+  /** The provider's window as it last said: paces payment. */
+  window: bigint
+  /** The largest window it ever said in this session: bounds what its meter may claim. */
+  widest: bigint
+}
+
+export function newPurse(terms: {
+  base: bigint
+  pricePerGib: bigint
+  cap: bigint
+  cumulative: bigint
+  paidBefore: bigint
+  disputedBefore: bigint
+  window: bigint
+}): Purse {
+  const window = least(terms.window, MAX_WINDOW_BYTES)
+  return { ...terms, window, widest: window, received: 0n, sent: 0n, statedUp: 0n, statedDown: 0n, disputedDown: 0n, paidUp: 0n, paidDown: 0n }
+}
+
+/** Bytes this side is willing to pay for now. */
+export function payable(purse: Purse): { up: bigint; down: bigint } {
+  return {
+    up: most(purse.paidUp, least(purse.statedUp, purse.sent)),
+    down: most(purse.paidDown, purse.received + purse.disputedDown),
+  }
+}
+
+/** Bytes this side still accepts to pay without having seen them: the same function of history that limits the provider's risk. */
+export function tolerance(purse: Purse): bigint {
+  const paidBytes = purse.paidBefore + purse.paidUp + purse.paidDown
+  return creditWindow({ paidBytes, unpaidBytes: purse.disputedBefore + purse.disputedDown })
+}
+
+/** The provider acknowledged a voucher and said what it now lends. */
+export function onPaid(purse: Purse, window: bigint): void {
+  purse.window = least(window, MAX_WINDOW_BYTES)
+  purse.widest = most(purse.widest, purse.window)
+}
+
+/** Payable bytes not yet covered by a voucher. */
+export function dueBytes(purse: Purse): bigint {
+  const { up, down } = payable(purse)
+  return up + down - purse.paidUp - purse.paidDown
+}
+
+/** Pay several times a window, so that a voucher is on its way long before the provider must stop. */
+const STEPS_PER_WINDOW = 8n
+/** Below this a voucher costs more work than the bytes it pays for. */
+const LEAST_STEP_BYTES = 16n * 1024n
+
+export function stepBytes(purse: Purse): bigint {
+  return most(purse.window / STEPS_PER_WINDOW, LEAST_STEP_BYTES)
+}
+
+/**
+ * The next statement to sign, or undefined when nothing is due. When the cap cannot pay for all that is due, `short` is true and the
+ * statement covers what it can.
+ */
+export function nextStatement(purse: Purse): { up: bigint; down: bigint; cumulative: bigint; numerator: bigint; short: boolean } | undefined {
+  if (dueBytes(purse) === 0n) return undefined
+  let { up, down } = payable(purse)
+  const limit = bytesWithin(purse.cap, purse.base, purse.pricePerGib)
+  const short = limit !== undefined && up + down > limit
+  if (short) {
+    down = most(purse.paidDown, least(down, limit - purse.paidUp))
+    up = most(purse.paidUp, least(up, limit - down))
+  }
+  const numerator = owed(purse.base, up + down, purse.pricePerGib)
+  return { up, down, cumulative: unitsOf(numerator), numerator, short }
+}
+
+/** The statement was made durable and may be sent. */
+export function markSigned(purse: Purse, statement: { up: bigint; down: bigint; cumulative: bigint }): void {
+  purse.paidUp = statement.up
+  purse.paidDown = statement.down
+  purse.cumulative = statement.cumulative
+}
+
+/**
+ * The provider's running totals. It forwards at most its window beyond what was paid, so totals above that are false whatever is still in
+ * flight, and so are uploads above what was sent.
+ */
+export function onMeter(purse: Purse, stated: { up: bigint; down: bigint }): ErrorCode | undefined {
+  if (stated.up > purse.sent) return 'METER_DIVERGED'
+  if (stated.up + stated.down > purse.paidUp + purse.paidDown + purse.widest) return 'METER_DIVERGED'
+  purse.statedUp = most(purse.statedUp, stated.up)
+  purse.statedDown = most(purse.statedDown, stated.down)
+  return undefined
+}
+
+/** A flow that ended cleanly leaves no room for opinion: both sides saw the same bytes or one of them lies. */
+export function checkDone(flow: { sent: bigint; received: bigint; aborted: boolean }, stated: { up: bigint; down: bigint }): ErrorCode | undefined {
+  if (stated.down !== flow.received) return 'METER_DIVERGED'
+  // After a reset the provider may have thrown away what was on its way to the destination; it never delivers more than was sent.
+  if (stated.up > flow.sent || (!flow.aborted && stated.up !== flow.sent)) return 'METER_DIVERGED'
+  return undefined
+}
+
+/** The link of a flow broke: the provider says what it carried. The difference is paid while the tolerance lasts. */
+export function onLost(purse: Purse, flow: { sent: bigint; received: bigint }, stated: { up: bigint; down: bigint }): ErrorCode | undefined {
+  if (stated.up > flow.sent || stated.down < flow.received) return 'METER_DIVERGED'
+  const doubt = stated.down - flow.received
+  if (doubt > tolerance(purse)) return 'METER_DIVERGED'
+  purse.disputedDown += doubt
+  return undefined
+}

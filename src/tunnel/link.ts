@@ -1,0 +1,200 @@
+/**
+ * A link: frames on one TLS connection.
+ *
+ * Control messages are assembled and decoded; `data` is handed on as it arrives, in pieces, never assembled. At most one owner at a time
+ * listens (a session's control loop, or the flow the link carries). A link holds at most one unfinished message and what its TLS
+ * connection buffers.
+ */
+import type { Duplex } from 'node:stream'
+import { asBywayError, BywayError } from '../protocol/errors.ts'
+import {
+  DATA_TYPE,
+  decodeMessage,
+  encodeMessage,
+  FRAME_HEADER_BYTES,
+  frameHeader,
+  MAX_DATA_BYTES,
+  MAX_MESSAGE_BYTES,
+  type Message,
+  type MessageBody,
+  type MessageName,
+} from '../protocol/messages.ts'
+
+/** What a link needs from a TLS connection; `node:tls` sockets are one. */
+export interface Wire extends Duplex {
+  /** RFC 5705 keying material, the same on both ends of this connection only. */
+  exportKeyingMaterial(length: number, label: string, context: Buffer): Buffer
+}
+
+export interface LinkEvents {
+  /** A whole message. Throwing closes the link with that error. */
+  onMessage(message: Message): void
+  /** A piece of payload. Return value ignored; call {@link Link.pause} to hold the sender back. */
+  onData(chunk: Buffer): void
+  /** The connection is gone; `error` tells why unless it ended in order. Called once. */
+  onClose(error: BywayError | undefined): void
+}
+
+export class Link {
+  readonly wire: Wire
+  #events: LinkEvents | undefined
+  #header = Buffer.alloc(FRAME_HEADER_BYTES)
+  #headerHave = 0
+  #type = 0
+  #left = 0
+  #message: Buffer[] = []
+  #closed = false
+  #closeError: BywayError | undefined
+  /** Frames wait here while nobody listens: between two owners of a link. */
+  #unheard: Buffer[] = []
+
+  constructor(wire: Wire) {
+    this.wire = wire
+    wire.on('data', (chunk: Buffer) => this.#receive(chunk))
+    wire.pause()
+    wire.on('error', (cause: Error) => {
+      this.#closeError ??= new BywayError('PROVIDER_LOST', 'the tunnel connection broke', { cause })
+    })
+    wire.on('end', () => this.close())
+    wire.on('close', () => {
+      this.#closed = true
+      const events = this.#events
+      this.#events = undefined
+      events?.onClose(this.#closeError)
+    })
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Who listens from now on. What arrived since the last owner left is delivered first. */
+  listen(events: LinkEvents): void {
+    this.#events = events
+    if (this.#closed) {
+      this.#events = undefined
+      queueMicrotask(() => events.onClose(this.#closeError))
+      return
+    }
+    const waiting = this.#unheard
+    this.#unheard = []
+    this.wire.resume()
+    for (const chunk of waiting) this.#receive(chunk)
+  }
+
+  /** Nobody listens until {@link listen}: the sender is held back. */
+  unlisten(): void {
+    this.#events = undefined
+    this.wire.pause()
+  }
+
+  send<N extends MessageName>(name: N, body: MessageBody<N>): void {
+    if (!this.#closed && !this.wire.writableEnded) this.wire.write(encodeMessage(name, body))
+  }
+
+  /** Sends payload; `written` is called when there is room for more (at once, or after the connection drained). */
+  sendData(chunk: Buffer, written: (error?: Error | null) => void): void {
+    if (this.#closed || this.wire.writableEnded) {
+      written(new BywayError('PROVIDER_LOST', 'the tunnel connection is closed'))
+      return
+    }
+    this.wire.cork()
+    for (let at = 0; at < chunk.length; at += MAX_DATA_BYTES) {
+      const piece = chunk.subarray(at, at + MAX_DATA_BYTES)
+      this.wire.write(frameHeader(DATA_TYPE, piece.length))
+      this.wire.write(piece)
+    }
+    this.wire.uncork()
+    if (this.wire.writableNeedDrain) this.#whenDrained(written)
+    else written()
+  }
+
+  #whenDrained(done: (error?: Error | null) => void): void {
+    const drained = () => {
+      this.wire.off('close', closed)
+      done()
+    }
+    const closed = () => {
+      this.wire.off('drain', drained)
+      done(new BywayError('PROVIDER_LOST', 'the tunnel connection broke'))
+    }
+    this.wire.once('drain', drained)
+    this.wire.once('close', closed)
+  }
+
+  pause(): void {
+    this.wire.pause()
+  }
+
+  resume(): void {
+    if (this.#events !== undefined) this.wire.resume()
+  }
+
+  /** Ends the connection after what was sent. */
+  close(): void {
+    this.wire.end()
+    // The other side has seen our end; if it does not answer with its own, there is nothing more to wait for.
+    setTimeout(() => this.wire.destroy(), CLOSE_GRACE_MS).unref()
+  }
+
+  /** Cuts the connection. */
+  destroy(error?: BywayError): void {
+    this.#closeError ??= error
+    this.wire.destroy()
+  }
+
+  #receive(chunk: Buffer): void {
+    let rest = chunk
+    while (rest.length > 0) {
+      const events = this.#events
+      if (events === undefined) {
+        this.#unheard.push(rest)
+        return
+      }
+      try {
+        rest = this.#consume(rest, events)
+      } catch (thrown) {
+        this.destroy(asBywayError(thrown))
+        return
+      }
+      if (this.#closed || this.wire.destroyed) return
+    }
+  }
+
+  /** Takes one step's worth of bytes off `rest`: part of a header, of a message, or of payload. */
+  #consume(rest: Buffer, events: LinkEvents): Buffer {
+    if (this.#headerHave < FRAME_HEADER_BYTES) {
+      const copied = rest.copy(this.#header, this.#headerHave, 0, FRAME_HEADER_BYTES - this.#headerHave)
+      this.#headerHave += copied
+      if (this.#headerHave < FRAME_HEADER_BYTES) return rest.subarray(copied)
+      this.#type = this.#header[0]!
+      this.#left = this.#header.readUIntBE(1, 3)
+      const limit = this.#type === DATA_TYPE ? MAX_DATA_BYTES : MAX_MESSAGE_BYTES
+      if (this.#left > limit) {
+        throw new BywayError('MESSAGE_TOO_LARGE', 'a frame is larger than its type allows', { facts: { type: this.#type, length: this.#left } })
+      }
+      if (this.#left === 0) this.#finish(events)
+      return rest.subarray(copied)
+    }
+    const piece = rest.subarray(0, this.#left)
+    this.#left -= piece.length
+    if (this.#type === DATA_TYPE) {
+      if (this.#left === 0) this.#headerHave = 0
+      events.onData(piece)
+    } else {
+      this.#message.push(piece)
+      if (this.#left === 0) this.#finish(events)
+    }
+    return rest.subarray(piece.length)
+  }
+
+  #finish(events: LinkEvents): void {
+    const payload = this.#message.length === 1 ? this.#message[0]! : Buffer.concat(this.#message)
+    this.#message = []
+    this.#headerHave = 0
+    if (this.#type !== DATA_TYPE) events.onMessage(decodeMessage(this.#type, payload))
+  }
+}
+
+/** Long enough for the last frames to leave on a slow line, short enough that a dead peer holds no file descriptor. */
+const CLOSE_GRACE_MS = 5_000
