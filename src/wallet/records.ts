@@ -42,7 +42,11 @@ export const journalRecord = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('root-closed'), rootId: hex(32), refund: units, tx: hex(32), atMs }),
   /** Provider: a payer's channel was checked and accepted, with everything the first claim needs. */
   z.object({ kind: z.literal('channel-accepted'), ...channel, descriptor, payee: hex(20), cap: units, salt: hex(32), siblings: z.array(z.object({ hash: hex(32), sum: units })), atMs }),
-  z.object({ kind: z.literal('session-opened'), ...channel, sessionId: hex(16), peer: anyHex, country: z.string(), pricePerGib: units, base: units, atMs }),
+  /**
+   * `base` is the channel's exact debt (units x 2^30) when the session began. `carriedUp`/`carriedDown` are bytes that earlier sessions of
+   * this counterparty left unpaid and this one takes over: its counts start there, and the counterparty owes them here instead of there.
+   */
+  z.object({ kind: z.literal('session-opened'), ...channel, sessionId: hex(16), peer: anyHex, country: z.string(), pricePerGib: units, base: z.string().regex(/^\d{1,40}$/).transform(BigInt), carriedUp: bytes, carriedDown: bytes, atMs }),
   /**
    * A voucher: signed and durable before it is sent (consumer), checked and durable before it is acknowledged (provider).
    * `up` and `down` are the session's bytes it pays for; `disputed` (consumer) those of them paid on the provider's word after a lost link.
