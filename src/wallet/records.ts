@@ -7,10 +7,25 @@
  */
 import { z } from 'zod'
 
-const units = z.string().regex(/^\d{1,30}$/).transform(BigInt)
+const units = z
+  .string()
+  .regex(/^\d{1,30}$/)
+  .transform(BigInt)
 const bytes = units
-const hex = (length: number) => z.string().regex(new RegExp(`^0x[0-9a-f]{${length * 2}}$`)).transform((s) => s as `0x${string}`)
-const anyHex = z.string().regex(/^0x([0-9a-f]{2})*$/).transform((s) => s as `0x${string}`)
+/** An exact debt in units x 2^30 (src/protocol/price.ts): 96 + 30 bits. */
+const numerator = z
+  .string()
+  .regex(/^\d{1,40}$/)
+  .transform(BigInt)
+const hex = (length: number) =>
+  z
+    .string()
+    .regex(new RegExp(`^0x[0-9a-f]{${length * 2}}$`))
+    .transform((s) => s as `0x${string}`)
+const anyHex = z
+  .string()
+  .regex(/^0x([0-9a-f]{2})*$/)
+  .transform((s) => s as `0x${string}`)
 const atMs = z.number().int().nonnegative()
 
 /** Names a channel: a leaf of a root. */
@@ -27,39 +42,130 @@ const descriptor = z.object({
 })
 
 /** Why a session stands as it stands; `docs/protocol.md#session-states`. */
-export const CLOSE_REASONS = ['done', 'idle', 'peer-lost', 'superseded', 'unpaid', 'cap-reached', 'meter-diverged', 'restarted', 'shutdown', 'expired'] as const
+export const CLOSE_REASONS = [
+  'done',
+  'idle',
+  'peer-lost',
+  'superseded',
+  'unpaid',
+  'cap-reached',
+  'meter-diverged',
+  'restarted',
+  'shutdown',
+  'expired',
+] as const
 export type CloseReason = (typeof CLOSE_REASONS)[number]
 
 export const journalRecord = z.discriminatedUnion('kind', [
   /** First record of a journal: whose it is and on which chain. A daemon refuses a journal of another chain or key. */
-  z.object({ kind: z.literal('genesis'), version: z.literal(1), role: z.enum(['provider', 'consumer']), chainId: z.number().int(), channels: hex(20), token: hex(20), wallet: hex(20), atMs }),
+  z.object({
+    kind: z.literal('genesis'),
+    version: z.literal(1),
+    role: z.enum(['provider', 'consumer']),
+    chainId: z.number().int(),
+    channels: hex(20),
+    token: hex(20),
+    wallet: hex(20),
+    atMs,
+  }),
   /** The daemon started: vouchers signed from here on need a fresh answer of peer and chain. */
   z.object({ kind: z.literal('started'), atMs }),
   /** Consumer: a root is about to be opened (before the transaction leaves) with all its leaves, index = position. */
-  z.object({ kind: z.literal('root-planned'), rootId: hex(32), descriptor, leaves: z.array(z.object({ payee: hex(20), cap: units, salt: hex(32) })), signerNonce: units, atMs }),
+  z.object({
+    kind: z.literal('root-planned'),
+    rootId: hex(32),
+    descriptor,
+    leaves: z.array(z.object({ payee: hex(20), cap: units, salt: hex(32) })),
+    signerNonce: units,
+    atMs,
+  }),
   z.object({ kind: z.literal('root-opened'), rootId: hex(32), tx: hex(32), atMs }),
   z.object({ kind: z.literal('root-failed'), rootId: hex(32), why: z.string(), atMs }),
+  /**
+   * Consumer: the root was closed, or channels of it were swept later, and `refund` came back; one record a transaction.
+   * Provider: the root was closed and its channels of ours pay no more: what was not claimed is lost.
+   */
   z.object({ kind: z.literal('root-closed'), rootId: hex(32), refund: units, tx: hex(32), atMs }),
   /** Provider: a payer's channel was checked and accepted, with everything the first claim needs. */
-  z.object({ kind: z.literal('channel-accepted'), ...channel, descriptor, payee: hex(20), cap: units, salt: hex(32), siblings: z.array(z.object({ hash: hex(32), sum: units })), atMs }),
+  z.object({
+    kind: z.literal('channel-accepted'),
+    ...channel,
+    descriptor,
+    payee: hex(20),
+    cap: units,
+    salt: hex(32),
+    siblings: z.array(z.object({ hash: hex(32), sum: units })),
+    atMs,
+  }),
   /**
    * `base` is the channel's exact debt (units x 2^30) when the session began. `carriedUp`/`carriedDown` are bytes that earlier sessions of
    * this counterparty left unpaid and this one takes over: its counts start there, and the counterparty owes them here instead of there.
    */
-  z.object({ kind: z.literal('session-opened'), ...channel, sessionId: hex(16), peer: anyHex, country: z.string(), pricePerGib: units, base: z.string().regex(/^\d{1,40}$/).transform(BigInt), carriedUp: bytes, carriedDown: bytes, atMs }),
+  z.object({
+    kind: z.literal('session-opened'),
+    ...channel,
+    sessionId: hex(16),
+    peer: anyHex,
+    country: z.string(),
+    pricePerGib: units,
+    base: numerator,
+    carriedUp: bytes,
+    carriedDown: bytes,
+    atMs,
+  }),
   /**
    * A voucher: signed and durable before it is sent (consumer), checked and durable before it is acknowledged (provider).
    * `up` and `down` are the session's bytes it pays for; `disputed` (consumer) those of them paid on the provider's word after a lost link.
    * `numerator` is the exact debt of the channel in units x 2^30; `cumulative` is its floor in units.
    */
-  z.object({ kind: z.literal('voucher'), ...channel, sessionId: hex(16), up: bytes, down: bytes, disputed: bytes, numerator: z.string().regex(/^\d{1,40}$/).transform(BigInt), cumulative: units, signature: hex(64), atMs }),
+  z.object({
+    kind: z.literal('voucher'),
+    ...channel,
+    sessionId: hex(16),
+    up: bytes,
+    down: bytes,
+    disputed: bytes,
+    numerator,
+    cumulative: units,
+    signature: hex(64),
+    atMs,
+  }),
   /** `up`/`down`: bytes this side metered; on the provider what exceeds the last voucher's is unpaid. */
-  z.object({ kind: z.literal('session-closed'), ...channel, sessionId: hex(16), up: bytes, down: bytes, reason: z.enum(CLOSE_REASONS), atMs }),
-  /** A later voucher than ours came from the peer (its signature checked) or from the chain: this folder was restored from a copy. */
-  z.object({ kind: z.literal('high-water'), ...channel, cumulative: units, source: z.enum(['peer', 'chain']), atMs }),
-  /** Provider: a claim left, and what the chain said. `paid` = what the contract records for the channel after it. */
+  z.object({
+    kind: z.literal('session-closed'),
+    ...channel,
+    sessionId: hex(16),
+    up: bytes,
+    down: bytes,
+    reason: z.enum(CLOSE_REASONS),
+    atMs,
+  }),
+  /**
+   * A later voucher than ours came from the peer (its signature checked) or from the chain: this folder was restored from a copy.
+   * `numerator` when the peer told it, else at least cumulative x 2^30; `signature` when the peer showed its voucher, so that it can be claimed.
+   */
+  z.object({
+    kind: z.literal('high-water'),
+    ...channel,
+    cumulative: units,
+    numerator: numerator.optional(),
+    signature: hex(64).optional(),
+    source: z.enum(['peer', 'chain']),
+    atMs,
+  }),
+  /**
+   * Provider: a claim left, and what the chain said. `paid` = what the contract records for the channel after it; `amount` is all that was newly
+   * paid, `fee` the part of it the submitter kept. A claim somebody else submitted for us has no `claim-sent`.
+   */
   z.object({ kind: z.literal('claim-sent'), tx: hex(32), vouchers: z.array(z.object({ ...channel, cumulative: units })), atMs }),
-  z.object({ kind: z.literal('claim-settled'), tx: hex(32), amount: units, fee: units, channels: z.array(z.object({ ...channel, paid: units })), atMs }),
+  z.object({
+    kind: z.literal('claim-settled'),
+    tx: hex(32),
+    amount: units,
+    fee: units,
+    channels: z.array(z.object({ ...channel, paid: units })),
+    atMs,
+  }),
   z.object({ kind: z.literal('claim-failed'), tx: hex(32), why: z.string(), atMs }),
 ])
 
