@@ -108,6 +108,8 @@ export const ERRORS = {
   SETTING_INVALID: spec(400, 'http_request_error', 0x01, 2, false),
   PORT_BUSY: spec(503, 'proxy_internal_error', 0x01, 1, true),
   CHILD_FAILED: spec(500, 'proxy_internal_error', 0x01, 1, true),
+  ROUTE_UNKNOWN: spec(404, 'http_request_error', 0x01, 2, false),
+  SOCKET_UNSAFE: spec(500, 'proxy_internal_error', 0x01, 1, false),
   DAEMON_UNREACHABLE: spec(503, 'proxy_internal_error', 0x01, 1, true),
   INTERNAL: spec(500, 'proxy_internal_error', 0x01, 1, false),
 } as const satisfies Record<string, ErrorSpec>
