@@ -44,7 +44,7 @@ export const MESSAGES = {
       salt: hex(32),
       siblings: list(struct({ hash: hex(32), sum: u96 }), 32),
       pricePerGib: u96,
-      latest: optional(statement),
+      latest: optional(struct({ statement, base: u128, pricePerGib: u96 })),
       proof: signature,
     }),
   },

@@ -117,3 +117,13 @@ export function rootIdOf(descriptor: Descriptor): Hex {
     ),
   )
 }
+
+const SESSION_TAG = Buffer.from('byway session v1\0')
+
+/**
+ * What the session key signs to open a session: it is here, on this TLS connection. `exporter` is 32 bytes of RFC 5705 keying material
+ * under {@link EXPORTER_LABEL}, so the signature is worth nothing on any other connection.
+ */
+export function sessionDigest(exporter: Uint8Array, rootId: Hex, index: number): Uint8Array {
+  return hashBytes(concat(SESSION_TAG, exporter, fromHex(rootId, 32), uint(BigInt(index), 4)))
+}

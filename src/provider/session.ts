@@ -1,0 +1,283 @@
+/**
+ * A session: one consumer served over one control link and its flow links, paid from one channel at a time.
+ *
+ * The till decides what may be carried; this file moves messages and makes vouchers durable. Order for each statement: check, write to the
+ * journal, wait for the disk, then raise the limit and acknowledge. Statements that arrive while the disk works are merged: only the newest
+ * of a channel counts.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../protocol/clock.ts'
+import type { Hex } from '../protocol/bytes.ts'
+import { toHex } from '../protocol/bytes.ts'
+import { creditWindow, PeakRate } from '../protocol/credit.ts'
+import { asBywayError, BywayError, type ErrorCode } from '../protocol/errors.ts'
+import type { Message, Statement } from '../protocol/messages.ts'
+import type { Observer } from '../protocol/observe.ts'
+import { acceptStatement, carriedBytes, checkStatement, type Direction, statementDebt, type Till, unpaidBytes } from '../protocol/till.ts'
+import { recoverSigner, voucherDigest } from '../protocol/voucher.ts'
+import type { Link } from '../tunnel/index.ts'
+import type { CloseReason } from '../wallet/records.ts'
+import type { Vault } from '../wallet/vault.ts'
+import { type ExitNeeds, serveFlows } from './exit.ts'
+import { Gate } from './gate.ts'
+import type { PresentedChannel } from './terms.ts'
+
+/** The consumer learns the provider's count this often at least while bytes move: it pays uploads by it. */
+const METER_STEPS_PER_WINDOW = 16n
+const LEAST_METER_STEP_BYTES = 16n * 1024n
+/** After the last byte of a burst the final count leaves this soon, so that the last voucher follows at once. */
+const METER_FLUSH_MS = 10
+/** A consumer that pays nothing for this long while flows wait is gone or broke; others want the line. */
+export const UNPAID_LIMIT_MS = 30_000
+/** Enough for a browser with many tabs; more flows than this on one line is abuse. */
+const MAX_LINKS = 1_024
+
+export interface SessionNeeds {
+  vault: Vault
+  separator: Uint8Array
+  payee: Hex
+  country: string
+  pricePerGib: bigint
+  clock: Clock
+  observer: Observer
+  dial: ExitNeeds['dial']
+  onClosed(session: ProviderSession): void
+}
+
+export class ProviderSession {
+  readonly token = toHex(randomBytes(32))
+  /** Changes when the session moves to another channel: each has its own row in the ledger. */
+  id: Hex = toHex(randomBytes(16))
+  channel: PresentedChannel
+  readonly openedAtMs: number
+  till: Till
+  closed = false
+  readonly #control: Link
+  readonly #needs: SessionNeeds
+  readonly #links = new Set<Link>()
+  readonly #gate: Gate
+  readonly #peak = new PeakRate()
+  #meteredAt = 0n
+  #meterTimer: NodeJS.Timeout | undefined
+  #pending: Statement | undefined
+  #writing: Promise<void> | undefined
+  #stalledSinceMs: number | undefined
+
+  constructor(control: Link, channel: PresentedChannel, till: Till, needs: SessionNeeds) {
+    this.#control = control
+    this.channel = channel
+    this.till = till
+    this.#needs = needs
+    this.openedAtMs = needs.clock.nowMs()
+    this.#gate = new Gate(till, (direction, bytes) => this.#onTake(direction, bytes))
+  }
+
+  get payer(): Hex {
+    return this.channel.descriptor.payer
+  }
+
+  get links(): number {
+    return this.#links.size
+  }
+
+  /** Carries one more flow link. */
+  attach(link: Link): void {
+    if (this.#links.size >= MAX_LINKS) {
+      link.send('bye', { code: 'PROVIDER_BUSY', message: `a session has at most ${MAX_LINKS} flow links` })
+      link.close()
+      return
+    }
+    this.#links.add(link)
+    link.wire.once('close', () => this.#links.delete(link))
+    link.send('attached', {})
+    const { dial, observer } = this.#needs
+    serveFlows(link, {
+      dial,
+      observer,
+      gate: (direction, bytes, signal) => this.#gate.take(direction, bytes, signal),
+      giveBack: (direction, bytes) => this.#giveBack(direction, bytes),
+      lost: (flowId, totals) => {
+        if (!this.closed) this.#control.send('lost', { flowId, ...totals })
+        this.#sendMeter()
+      },
+    })
+  }
+
+  #onTake(direction: Direction, bytes: number): void {
+    this.#needs.observer.count('bytes', bytes, { direction })
+    this.#peak.add(this.#needs.clock.nowMs(), BigInt(bytes))
+    const step = this.till.window / METER_STEPS_PER_WINDOW
+    const since = carriedBytes(this.till) - this.#meteredAt
+    if (since >= (step > LEAST_METER_STEP_BYTES ? step : LEAST_METER_STEP_BYTES)) this.#sendMeter()
+    else this.#meterTimer ??= setTimeout(() => this.#sendMeter(), METER_FLUSH_MS)
+  }
+
+  #giveBack(direction: Direction, bytes: bigint): void {
+    if (bytes === 0n) return
+    this.till[direction] -= bytes
+    this.#gate.release()
+    this.#sendMeter()
+  }
+
+  #sendMeter(): void {
+    clearTimeout(this.#meterTimer)
+    this.#meterTimer = undefined
+    if (this.closed) return
+    this.#meteredAt = carriedBytes(this.till)
+    this.#control.send('meter', { sessionId: this.id, up: this.till.up, down: this.till.down })
+  }
+
+  /** A message on the control link, after the session was opened. */
+  onMessage(message: Message): void {
+    switch (message.name) {
+      case 'pay':
+        this.#onStatement(message.body)
+        break
+      case 'ping':
+        this.#control.send('pong', message.body)
+        break
+      case 'bye':
+        void this.close('done')
+        break
+      default:
+        throw new BywayError('MESSAGE_UNEXPECTED', `${message.name} has no place in an open session`)
+    }
+  }
+
+  #onStatement(statement: Statement): void {
+    // A statement for the channel this session just left crossed our answer; it was counted with the move.
+    if (statement.sessionId !== this.id) return
+    const digest = voucherDigest(this.#needs.separator, {
+      rootId: this.channel.rootId,
+      index: this.channel.proof.index,
+      payee: this.#needs.payee,
+      cumulative: statement.cumulative,
+    })
+    const refusal: ErrorCode | undefined =
+      recoverSigner(digest, statement.signature) === this.channel.descriptor.signer ? checkStatement(this.till, statement) : 'VOUCHER_SIGNER'
+    if (refusal !== undefined) {
+      this.#needs.observer.count('vouchers_refused', 1, { reason: refusal })
+      this.fail(new BywayError(refusal, 'the voucher was refused', { facts: { cumulative: statement.cumulative } }))
+      return
+    }
+    this.#pending = statement
+    this.#writing ??= this.#writePending()
+  }
+
+  /** Makes statements durable, newest only, until none is left; then the till and the consumer hear. */
+  async #writePending(): Promise<void> {
+    try {
+      while (this.#pending !== undefined) {
+        const statement = this.#pending
+        this.#pending = undefined
+        await recordStatement(this.#needs, this.channel, this.till, statement)
+        this.#needs.observer.count('vouchers')
+        acceptStatement(this.till, statement, this.window())
+        this.#stalledSinceMs = undefined
+        this.#control.send('paid', { cumulative: statement.cumulative, window: this.till.window })
+        this.#gate.release()
+      }
+    } catch (thrown) {
+      this.fail(asBywayError(thrown, 'DISK_FAILED'))
+    } finally {
+      this.#writing = undefined
+    }
+  }
+
+  /** Waits until every statement received so far is durable. */
+  async settled(): Promise<void> {
+    await this.#writing
+  }
+
+  /** What this consumer may owe now. */
+  window(): bigint {
+    const { paidBytes } = this.#needs.vault.book.counterparty(this.payer)
+    return creditWindow({ paidBytes, unpaidBytes: 0n, peakBytes: this.#peak.bytes })
+  }
+
+  /** Moves to another channel of the same payer: what is unpaid moves along, flows do not notice. */
+  async move(channel: PresentedChannel, id: Hex, till: Till): Promise<void> {
+    await this.settled()
+    this.channel = channel
+    this.id = id
+    this.till = till
+    this.#meteredAt = 0n
+    this.#gate.release(till)
+    this.#sendMeter()
+  }
+
+  /** Called now and then: ends a session whose flows wait for a voucher that does not come. */
+  tick(nowMs: number): void {
+    if (this.#gate.waiting === 0) {
+      this.#stalledSinceMs = undefined
+      return
+    }
+    this.#stalledSinceMs ??= nowMs
+    if (nowMs - this.#stalledSinceMs > UNPAID_LIMIT_MS) {
+      const exhausted = this.till.cumulative >= this.till.cap
+      this.fail(new BywayError(exhausted ? 'CAP_EXCEEDED' : 'UNPAID', 'flows waited for a voucher that did not come'))
+    }
+  }
+
+  /** Ends the session because of `error`, telling the consumer. */
+  fail(error: BywayError): void {
+    if (this.closed) return
+    this.#control.send('bye', { code: error.code, message: error.message })
+    const reason: CloseReason = error.code === 'UNPAID' ? 'unpaid' : error.code === 'CAP_EXCEEDED' ? 'cap-reached' : 'peer-lost'
+    void this.close(reason)
+  }
+
+  /** Ends the session: links go, the row in the ledger closes with what was carried. Never throws. */
+  async close(reason: CloseReason): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    clearTimeout(this.#meterTimer)
+    // Links say what they really carried when they close; only then is the count final.
+    const gone = [...this.#links].map((link) => new Promise((resolve) => link.wire.once('close', resolve)))
+    for (const link of this.#links) link.destroy()
+    this.#control.close()
+    this.#needs.onClosed(this)
+    this.#needs.observer.count('sessions', 1, { reason })
+    this.#needs.observer.log('session closed', { session: this.id, reason, unpaidBytes: Number(unpaidBytes(this.till)) })
+    try {
+      await Promise.all(gone)
+      await this.settled()
+      await recordClosed(this.#needs, this.channel, this.id, this.till, reason)
+    } catch (thrown) {
+      // The journal refuses everything after a disk error and the daemon stops on it; there is nobody left to tell here.
+      this.#needs.observer.log('session not recorded', { session: this.id, why: asBywayError(thrown).code })
+    }
+  }
+}
+
+export function recordStatement(
+  { vault, clock }: Pick<SessionNeeds, 'vault' | 'clock'>,
+  channel: PresentedChannel,
+  till: Pick<Till, 'base' | 'pricePerGib'>,
+  statement: Statement,
+): Promise<void> {
+  return vault.record({
+    kind: 'voucher',
+    rootId: channel.rootId,
+    index: channel.proof.index,
+    sessionId: statement.sessionId,
+    up: statement.up,
+    down: statement.down,
+    disputed: 0n,
+    numerator: statementDebt(till, statement),
+    cumulative: statement.cumulative,
+    signature: statement.signature,
+    atMs: clock.nowMs(),
+  })
+}
+
+export function recordClosed(
+  { vault, clock }: Pick<SessionNeeds, 'vault' | 'clock'>,
+  channel: PresentedChannel,
+  sessionId: Hex,
+  till: Pick<Till, 'up' | 'down'>,
+  reason: CloseReason,
+): Promise<void> {
+  const { up, down } = till
+  return vault.record({ kind: 'session-closed', rootId: channel.rootId, index: channel.proof.index, sessionId, up, down, reason, atMs: clock.nowMs() })
+}

@@ -1,0 +1,84 @@
+/**
+ * Joins two byte streams faithfully: what one ends the other ends, what one resets the other resets, and neither is read faster than the
+ * other takes. Used at both ends of a tunnel: application and flow, flow and destination.
+ */
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+/**
+ * Asked before bytes are passed on: true lets them through now, a promise holds them (and their source) back until it resolves.
+ * A rejection resets both streams.
+ */
+export type Gate = (bytes: number) => true | Promise<void>
+
+const OPEN: Gate = () => true
+
+/** Resolves when both streams are closed, whatever ended them. Both must allow half-open. */
+export async function splice(a: Duplex, b: Duplex, gates: { aToB?: Gate; bToA?: Gate } = {}): Promise<void> {
+  const closed = Promise.all([whenClosed(a), whenClosed(b)])
+  // Listeners go on in this turn: a stream that already failed must find them.
+  pass(a, b, gates.aToB ?? OPEN)
+  pass(b, a, gates.bToA ?? OPEN)
+  await closed
+}
+
+function whenClosed(stream: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.closed) resolve()
+    else stream.once('close', resolve)
+  })
+}
+
+function pass(source: Duplex, sink: Duplex, gate: Gate): void {
+  let held = false
+  let ended = false
+  const proceed = () => {
+    held = false
+    if (ended) sink.end()
+    else source.resume()
+  }
+  const deliver = (chunk: Buffer) => {
+    if (sink.destroyed) return
+    if (sink.write(chunk)) {
+      if (held) proceed()
+      return
+    }
+    held = true
+    source.pause()
+    sink.once('drain', proceed)
+  }
+  source.on('data', (chunk: Buffer) => {
+    const granted = gate(chunk.length)
+    if (granted === true) {
+      deliver(chunk)
+      return
+    }
+    held = true
+    source.pause()
+    granted.then(
+      () => deliver(chunk),
+      (error: Error) => {
+        reset(source, error)
+        reset(sink, error)
+      },
+    )
+  })
+  source.once('end', () => {
+    ended = true
+    if (!held) sink.end()
+  })
+  source.on('error', (error: Error) => reset(sink, error))
+  // Closing without an end and without an error is an abort all the same.
+  source.once('close', () => {
+    if (!source.readableEnded) reset(sink, new Error('the other side went away'))
+    // A sink that still writes to a stream nobody reads any more would wait for ever.
+    else if (!sink.writableEnded) sink.end()
+  })
+}
+
+/** Tears a stream down so that its peer sees a reset, not an orderly end. */
+export function reset(stream: Duplex, error: Error): void {
+  if (stream.destroyed) return
+  if (stream instanceof Socket && !('encrypted' in stream)) stream.resetAndDestroy()
+  else stream.destroy(error)
+}
