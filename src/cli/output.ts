@@ -7,6 +7,7 @@
 import { styleText } from 'node:util'
 import { CommanderError } from 'commander'
 import { jsonText, printable, withoutUrlPaths } from '../api/json.ts'
+import { errorFacts, errorMessage } from '../api/problem.ts'
 import { asBywayError, BywayError, ERRORS } from '../protocol/errors.ts'
 import { type Column, clip, tableLines } from './format.ts'
 import type { Env } from './resolve.ts'
@@ -104,7 +105,7 @@ export function createOutput({ stdout, stderr, env, json }: OutputOptions): Outp
       if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0
       const error = thrown instanceof CommanderError ? fromCommander(thrown) : asBywayError(thrown)
       output.status(undefined)
-      if (json) output.event('error', errorFacts(error))
+      if (json) output.event('error', { ...errorFacts(error) })
       else for (const text of errorLines(error, talkStyle)) output.note(text)
       if ((env.BYWAY_DEBUG_STACK ?? '') !== '') stderr.write(`${stackOf(error)}\n`)
       return ERRORS[error.code].exit
@@ -113,31 +114,14 @@ export function createOutput({ stdout, stderr, env, json }: OutputOptions): Outp
   return output
 }
 
-/** An error as programs read it: the same members in `--json` and in the API's problem documents. */
-export function errorFacts(error: BywayError): {
-  code: string
-  message: string
-  facts: BywayError['facts']
-  hint?: string
-  retry: boolean
-} {
-  const hint = error.hint === undefined ? {} : { hint: error.hint }
-  return { code: error.code, message: messageOf(error), facts: error.facts, ...hint, retry: ERRORS[error.code].retry }
-}
-
 /** An error as people read it: what we were doing, the facts in a line, what to do about it. */
 export function errorLines(error: BywayError, style: Style): string[] {
   const facts = Object.entries(error.facts).map(([name, value]) => `${words(name)} ${printable(String(value))}`)
   return [
-    `${style('red', 'error')} ${style('bold', error.code)}: ${messageOf(error)}`,
+    `${style('red', 'error')} ${style('bold', error.code)}: ${errorMessage(error)}`,
     ...(facts.length === 0 ? [] : [`  ${facts.join('   ')}`]),
     ...(error.hint === undefined ? [] : [`  hint: ${printable(error.hint)}`]),
   ]
-}
-
-/** Ours were written for the reader. What another library threw may hold an RPC key and a page of text. */
-function messageOf(error: BywayError): string {
-  return printable(error.code === 'INTERNAL' ? withoutUrlPaths(error.message.split('\n')[0] ?? '') : error.message)
 }
 
 /** `allowedBytes` reads `allowed bytes`. */
