@@ -34,6 +34,7 @@ export const ERRORS = {
   PROXY_PARAMETER_INVALID: spec(400, 'http_request_error', 0x01, 2, false),
   PROXY_COMMAND_UNSUPPORTED: spec(501, 'http_request_error', 0x07, 2, false),
   PROXY_ADDRESS_UNSUPPORTED: spec(400, 'http_request_error', 0x08, 2, false),
+  PROXY_TIMEOUT: spec(408, 'http_request_error', 0x01, 2, true),
   PROXY_TOO_MANY_FLOWS: spec(429, 'connection_limit_reached', 0x01, 3, true),
   DESTINATION_INVALID: spec(400, 'http_request_error', 0x08, 2, false),
 
@@ -53,6 +54,7 @@ export const ERRORS = {
   HOST_UNREACHABLE: spec(502, 'destination_ip_unroutable', 0x04, 3, true),
   NETWORK_UNREACHABLE: spec(502, 'destination_ip_unroutable', 0x03, 3, true),
   CONNECTION_RESET: spec(502, 'connection_terminated', 0x01, 3, true),
+  DESTINATION_MALFORMED: spec(502, 'http_protocol_error', 0x01, 3, false),
 
   // --- The wire between two nodes ---
   MESSAGE_MALFORMED: spec(502, 'proxy_internal_error', 0x01, 3, false),
