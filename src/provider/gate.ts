@@ -16,6 +16,7 @@ export class Gate {
   #till: Till
   readonly #onTake: (direction: Direction, bytes: number) => void
   readonly #waiters = new Set<Waiter>()
+  #held = false
 
   constructor(till: Till, onTake: (direction: Direction, bytes: number) => void) {
     this.#till = till
@@ -26,10 +27,19 @@ export class Gate {
     return this.#waiters.size
   }
 
+  get held(): boolean {
+    return this.#held
+  }
+
+  /** Everyone waits until {@link release}. */
+  hold(): void {
+    this.#held = true
+  }
+
   /** True when the bytes were counted and may go on now; else a promise that resolves when they were. Rejects on abort. */
   take(direction: Direction, bytes: number, signal: AbortSignal): true | Promise<void> {
     // First come, first served: a small chunk must not overtake a large one for ever.
-    if (this.#waiters.size === 0 && takeBytes(this.#till, direction, bytes)) {
+    if (!this.#held && this.#waiters.size === 0 && takeBytes(this.#till, direction, bytes)) {
       this.#onTake(direction, bytes)
       return true
     }
@@ -54,6 +64,7 @@ export class Gate {
   /** The till has more room (a voucher came, or the session moved to another channel). */
   release(till: Till = this.#till): void {
     this.#till = till
+    this.#held = false
     for (const waiter of this.#waiters) {
       if (!takeBytes(till, waiter.direction, waiter.bytes)) return
       this.#waiters.delete(waiter)

@@ -36,18 +36,17 @@ export interface SessionNeeds {
   vault: Vault
   separator: Uint8Array
   payee: Hex
-  country: string
-  pricePerGib: bigint
   clock: Clock
   observer: Observer
-  dial: ExitNeeds['dial']
+  /** Opens destinations for a session, whose id may change. */
+  dial(sessionId: () => Hex): ExitNeeds['dial']
   onClosed(session: ProviderSession): void
 }
 
 export class ProviderSession {
   readonly token = toHex(randomBytes(32))
   /** Changes when the session moves to another channel: each has its own row in the ledger. */
-  id: Hex = toHex(randomBytes(16))
+  id: Hex
   channel: PresentedChannel
   readonly openedAtMs: number
   till: Till
@@ -62,9 +61,11 @@ export class ProviderSession {
   #pending: Statement | undefined
   #writing: Promise<void> | undefined
   #stalledSinceMs: number | undefined
+  #givenBack = { up: 0n, down: 0n }
 
-  constructor(control: Link, channel: PresentedChannel, till: Till, needs: SessionNeeds) {
+  constructor(control: Link, channel: PresentedChannel, id: Hex, till: Till, needs: SessionNeeds) {
     this.#control = control
+    this.id = id
     this.channel = channel
     this.till = till
     this.#needs = needs
@@ -92,7 +93,7 @@ export class ProviderSession {
     link.send('attached', {})
     const { dial, observer } = this.#needs
     serveFlows(link, {
-      dial,
+      dial: dial(() => this.id),
       observer,
       gate: (direction, bytes, signal) => this.#gate.take(direction, bytes, signal),
       giveBack: (direction, bytes) => this.#giveBack(direction, bytes),
@@ -114,6 +115,11 @@ export class ProviderSession {
 
   #giveBack(direction: Direction, bytes: bigint): void {
     if (bytes === 0n) return
+    if (this.#gate.held) {
+      // Between two channels the old till is already closed: the bytes come off the new one.
+      this.#givenBack[direction] += bytes
+      return
+    }
     this.till[direction] -= bytes
     this.#gate.release()
     this.#sendMeter()
@@ -195,12 +201,27 @@ export class ProviderSession {
     return creditWindow({ paidBytes, unpaidBytes: 0n, peakBytes: this.#peak.bytes })
   }
 
-  /** Moves to another channel of the same payer: what is unpaid moves along, flows do not notice. */
-  async move(channel: PresentedChannel, id: Hex, till: Till): Promise<void> {
+  /**
+   * First half of a move to another channel of the same payer: waits for statements under way, holds all flows, closes this channel's row and
+   * says what is unpaid, which moves along. Flows notice nothing but a pause.
+   */
+  async leaveChannel(): Promise<{ up: bigint; down: bigint }> {
     await this.settled()
+    this.#gate.hold()
+    const { paidUp, paidDown } = this.till
+    const unpaid = { up: this.till.up - paidUp, down: this.till.down - paidDown }
+    await recordClosed(this.#needs, this.channel, this.id, { up: paidUp, down: paidDown }, 'done')
+    return unpaid
+  }
+
+  /** Second half of a move. */
+  enterChannel(channel: PresentedChannel, id: Hex, till: Till): void {
     this.channel = channel
     this.id = id
     this.till = till
+    till.up -= this.#givenBack.up
+    till.down -= this.#givenBack.down
+    this.#givenBack = { up: 0n, down: 0n }
     this.#meteredAt = 0n
     this.#gate.release(till)
     this.#sendMeter()

@@ -1,0 +1,202 @@
+/**
+ * Deposits: the roots a consumer opened, and which channel pays a provider next.
+ *
+ * One transaction opens a channel to every known provider. A root is written down before its transaction leaves, so a crash in between
+ * neither loses the deposit nor opens a second one: at the next start the chain says what became of it.
+ */
+import type { Hex } from '../protocol/bytes.ts'
+import { toHex } from '../protocol/bytes.ts'
+import type { Clock } from '../protocol/clock.ts'
+import { asBywayError, BywayError } from '../protocol/errors.ts'
+import type { Observer } from '../protocol/observe.ts'
+import { buildTree, type FanoutTree, type LeafProof } from '../protocol/tree.ts'
+import { addressOf, type ChannelRef, type Descriptor, rootIdOf } from '../protocol/voucher.ts'
+import type { Channel, Root } from '../wallet/book.ts'
+import type { Vault } from '../wallet/vault.ts'
+
+/** What depositing asks of the chain. */
+export interface DepositChain {
+  /** Units the wallet can deposit. */
+  balance(): Promise<bigint>
+  openRoot(descriptor: Descriptor): Promise<{ tx: Hex }>
+  rootState(rootId: Hex): Promise<'none' | 'open' | 'closed'>
+  /** For each channel, in order, what the contract has paid. */
+  channelsPaid(channels: readonly (ChannelRef & { payee: Hex; signer: Hex })[]): Promise<readonly { paid: bigint }[]>
+}
+
+export interface DepositSettings {
+  /** Most units one root may lock. */
+  deposit: bigint
+  /** Most units for one provider in a root. */
+  capPerProvider: bigint
+  rootDays: number
+}
+
+/** A channel with what is needed to pay through it. */
+export interface PayingChannel {
+  ref: ChannelRef
+  descriptor: Descriptor
+  payee: Hex
+  proof: LeafProof
+  privateKey: Uint8Array
+  book: Channel
+}
+
+export interface DepositNeeds {
+  vault: Vault
+  chain: DepositChain
+  payer: Hex
+  sessionKey(nonce: bigint): Uint8Array
+  randomBytes(length: number): Uint8Array
+  /** Everyone a new root should pay. */
+  payees(): Promise<Hex[]>
+  clock: Clock
+  observer: Observer
+  settings: DepositSettings
+}
+
+/** A channel is left for the next one when this part of its cap is used, while there is still room to pay for what is in flight. */
+const USED_PARTS = { numerator: 3n, denominator: 4n }
+/** Providers stop an hour before expiry (their margin); we stop using a root a little earlier. */
+const EXPIRY_MARGIN_S = 2 * 3_600
+const DAY_S = 86_400
+/** A leaf smaller than a tenth of a cent pays for too few bytes to be worth a channel. */
+const LEAST_CAP_UNITS = 1_000n
+
+export interface Deposits {
+  /** A channel with room that pays `payee`; opens a root when there is none. `besides` is left out. */
+  channelFor(payee: Hex, besides?: ChannelRef): Promise<PayingChannel>
+  /** Whether so much of the channel is used that the next should be prepared. */
+  nearlyUsed(channel: Channel): boolean
+  /** Asks the chain what became of roots whose transaction was under way when the daemon stopped. */
+  recover(): Promise<void>
+}
+
+export function createDeposits(needs: DepositNeeds): Deposits {
+  const { vault, chain, clock, observer, settings } = needs
+  const trees = new Map<Hex, FanoutTree>()
+  /** Channels whose high-water mark the chain confirmed since the daemon started. */
+  const confirmed = new Set<Channel>()
+  let opening: Promise<void> | undefined
+
+  const nowS = () => Math.floor(clock.nowMs() / 1000)
+  const nearlyUsed = ({ cumulative, cap }: Channel) => cumulative * USED_PARTS.denominator >= cap * USED_PARTS.numerator
+  const usable = (channel: Channel) =>
+    channel.root.state === 'open' && channel.root.descriptor.expiry > nowS() + EXPIRY_MARGIN_S && !nearlyUsed(channel)
+
+  function find(payee: Hex, besides: ChannelRef | undefined): Channel | undefined {
+    const channels = [...vault.book.channels.values()].filter(
+      (channel) => channel.payee === payee && usable(channel) && !(channel.rootId === besides?.rootId && channel.index === besides.index),
+    )
+    // The fullest first: channels are used up one after the other, so that few of them are ever claimed.
+    return channels.sort((a, b) => Number(b.cumulative - a.cumulative))[0]
+  }
+
+  async function channelFor(payee: Hex, besides?: ChannelRef): Promise<PayingChannel> {
+    let channel = find(payee, besides)
+    if (channel === undefined) {
+      opening ??= openRoot(payee, besides).finally(() => {
+        opening = undefined
+      })
+      await opening
+      channel = find(payee, besides)
+    }
+    // The root under way was for others: ours is the next.
+    if (channel === undefined) {
+      await openRoot(payee, besides)
+      channel = find(payee, besides)
+    }
+    if (channel === undefined) throw new BywayError('DEPOSIT_EXHAUSTED', 'no channel pays this provider', { facts: { payee } })
+    await confirm(channel)
+    return paying(channel)
+  }
+
+  /** Nothing is signed on a channel before the chain said what it already paid there: our records may be an older copy. */
+  async function confirm(channel: Channel): Promise<void> {
+    if (confirmed.has(channel)) return
+    const { rootId, index, payee, root } = channel
+    const [state] = await chain.channelsPaid([{ rootId, index, payee, signer: root.descriptor.signer }])
+    if (state!.paid > channel.cumulative) {
+      await vault.record({ kind: 'high-water', rootId, index, cumulative: state!.paid, source: 'chain', atMs: clock.nowMs() })
+      observer.warn('STATE_RESTORED', { source: 'chain', cumulative: state!.paid.toString() })
+    }
+    confirmed.add(channel)
+  }
+
+  function paying(channel: Channel): PayingChannel {
+    const { root, rootId, index, payee } = channel
+    return {
+      ref: { rootId, index },
+      descriptor: root.descriptor,
+      payee,
+      proof: treeOf(root).proof(index),
+      privateKey: needs.sessionKey(root.signerNonce!),
+      book: channel,
+    }
+  }
+
+  function treeOf(root: Root): FanoutTree {
+    let tree = trees.get(root.rootId)
+    if (tree === undefined) {
+      tree = buildTree(root.leaves)
+      trees.set(root.rootId, tree)
+    }
+    return tree
+  }
+
+  async function openRoot(payee: Hex, besides: ChannelRef | undefined): Promise<void> {
+    const others = await needs.payees()
+    const payees = [...new Set([payee, ...others])].filter((p) => p === payee || find(p, besides) === undefined)
+    const balance = await chain.balance()
+    const share = least(settings.deposit, balance) / BigInt(payees.length)
+    const cap = least(settings.capPerProvider, share)
+    if (cap < LEAST_CAP_UNITS) {
+      throw new BywayError('WALLET_EMPTY', 'the wallet holds too few dollars for a deposit', {
+        facts: { balance, providers: payees.length },
+        hint: `Send test dollars or stablecoins to ${needs.payer}, or lower --deposit.`,
+      })
+    }
+    const leaves = payees.map((p) => ({ payee: p, cap, salt: toHex(needs.randomBytes(32)) }))
+    const tree = buildTree(leaves)
+    const signerNonce = BigInt(vault.book.roots.size)
+    const descriptor: Descriptor = {
+      payer: needs.payer,
+      signer: addressOf(needs.sessionKey(signerNonce)),
+      root: tree.root,
+      sum: tree.sum,
+      expiry: nowS() + settings.rootDays * DAY_S,
+      depth: tree.depth,
+      nonce: BigInt(toHex(needs.randomBytes(8))),
+    }
+    const rootId = rootIdOf(descriptor)
+    await vault.record({ kind: 'root-planned', rootId, descriptor, leaves, signerNonce, atMs: clock.nowMs() })
+    observer.log('opening a root', { rootId, providers: payees.length, units: tree.sum.toString() })
+    try {
+      const { tx } = await chain.openRoot(descriptor)
+      await vault.record({ kind: 'root-opened', rootId, tx, atMs: clock.nowMs() })
+    } catch (thrown) {
+      const error = asBywayError(thrown, 'TRANSACTION_FAILED')
+      // Only a refusal is final. Without an answer the transaction may still be mined: recover() will ask.
+      if (error.code === 'TRANSACTION_FAILED' || error.code === 'WALLET_EMPTY') {
+        await vault.record({ kind: 'root-failed', rootId, why: error.message.slice(0, 200), atMs: clock.nowMs() })
+      }
+      throw error
+    }
+  }
+
+  async function recover(): Promise<void> {
+    for (const root of vault.book.roots.values()) {
+      if (root.state !== 'planned') continue
+      const state = await chain.rootState(root.rootId)
+      const at = { rootId: root.rootId, atMs: clock.nowMs() }
+      if (state === 'none') await vault.record({ kind: 'root-failed', ...at, why: 'the chain does not know it after a restart' })
+      else await vault.record({ kind: 'root-opened', ...at, tx: NO_TX })
+    }
+  }
+
+  return { channelFor, nearlyUsed, recover }
+}
+
+/** The transaction is not known any more: the daemon stopped before its answer came. */
+const NO_TX: Hex = `0x${'00'.repeat(32)}`
+const least = (a: bigint, b: bigint) => (a < b ? a : b)

@@ -1,0 +1,116 @@
+/**
+ * Payments of a session: watches the purse, signs vouchers as bytes arrive, and makes each durable before it is sent.
+ *
+ * One voucher is under way at a time; bytes that arrive meanwhile are paid by the next, so the rate follows the disk and never falls behind.
+ */
+import type { Hex } from '../protocol/bytes.ts'
+import type { Clock } from '../protocol/clock.ts'
+import { asBywayError, type BywayError } from '../protocol/errors.ts'
+import type { Statement } from '../protocol/messages.ts'
+import type { Observer } from '../protocol/observe.ts'
+import { dueBytes, markSigned, nextStatement, type Purse, stepBytes } from '../protocol/purse.ts'
+import { signDigest, voucherDigest } from '../protocol/voucher.ts'
+import type { Vault } from '../wallet/vault.ts'
+import type { PayingChannel } from './deposits.ts'
+
+/** The last bytes of a burst are paid this soon: the provider's own last count needs about as long to come. */
+const FLUSH_MS = 15
+
+export interface PaymentNeeds {
+  vault: Vault
+  separator: Uint8Array
+  clock: Clock
+  observer: Observer
+  send(statement: Statement): void
+  /** The channel cannot pay for what is due, or soon will not: another is needed. */
+  onShort(): void
+  onError(error: BywayError): void
+}
+
+export class Payments {
+  readonly #needs: PaymentNeeds
+  #account: { channel: PayingChannel; sessionId: Hex; purse: Purse }
+  #timer: NodeJS.Timeout | undefined
+  #signing: Promise<void> | undefined
+  #held = false
+
+  constructor(account: { channel: PayingChannel; sessionId: Hex; purse: Purse }, needs: PaymentNeeds) {
+    this.#account = account
+    this.#needs = needs
+  }
+
+  /** Bytes moved or the provider's count came: pay at once if a step is due, else soon. */
+  changed(): void {
+    if (this.#held) return
+    if (dueBytes(this.#account.purse) >= stepBytes(this.#account.purse)) this.#pay()
+    else this.#timer ??= setTimeout(() => this.#pay(), FLUSH_MS)
+  }
+
+  #pay(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#held) return
+    this.#signing ??= this.#signDue()
+      .catch((thrown) => this.#needs.onError(asBywayError(thrown, 'DISK_FAILED')))
+      .finally(() => {
+        this.#signing = undefined
+        // A step may have come due in the last turn of the loop.
+        if (!this.#held && dueBytes(this.#account.purse) > 0n) this.#timer ??= setTimeout(() => this.#pay(), FLUSH_MS)
+      })
+  }
+
+  async #signDue(): Promise<void> {
+    do {
+      const { channel, sessionId, purse } = this.#account
+      const statement = nextStatement(purse)
+      if (statement === undefined) return
+      if (statement.short) this.#needs.onShort()
+      const { up, down, cumulative, numerator } = statement
+      if (up === purse.paidUp && down === purse.paidDown) return
+      const digest = voucherDigest(this.#needs.separator, { ...channel.ref, payee: channel.payee, cumulative })
+      const signature = signDigest(digest, channel.privateKey)
+      const disputed = purse.disputedDown
+      const atMs = this.#needs.clock.nowMs()
+      await this.#needs.vault.record({
+        kind: 'voucher',
+        ...channel.ref,
+        sessionId,
+        up,
+        down,
+        disputed,
+        numerator,
+        cumulative,
+        signature,
+        atMs,
+      })
+      markSigned(purse, statement)
+      this.#needs.observer.count('vouchers')
+      this.#needs.send({ sessionId, up, down, cumulative, signature })
+    } while (dueBytes(this.#account.purse) >= stepBytes(this.#account.purse))
+  }
+
+  /** Stops signing and waits for the voucher under way. */
+  async hold(): Promise<void> {
+    this.#held = true
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    await this.#signing
+  }
+
+  /** Goes on, on another channel. */
+  resume(account: { channel: PayingChannel; sessionId: Hex; purse: Purse }): void {
+    this.#account = account
+    this.#held = false
+    this.changed()
+  }
+
+  /** Pays all that is due, then stops for good. */
+  async finish(): Promise<void> {
+    if (!this.#held) {
+      await this.#signing
+      this.#pay()
+      await this.#signing
+    }
+    await this.hold()
+  }
+}

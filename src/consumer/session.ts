@@ -1,0 +1,356 @@
+/**
+ * A session: one provider reached over one control link and a pool of flow links, paid from one channel at a time.
+ *
+ * Flows count their bytes into the purse, payments.ts pays from it. When the provider's count and ours cannot both be true the session ends
+ * at once and nothing more is signed for it.
+ */
+import type { Hex } from '../protocol/bytes.ts'
+import type { Clock } from '../protocol/clock.ts'
+import type { Destination } from '../protocol/destination.ts'
+import { asBywayError, BywayError, errorCode } from '../protocol/errors.ts'
+import { EXPORTER_LABEL, type Message, type MessageBody } from '../protocol/messages.ts'
+import type { Observer } from '../protocol/observe.ts'
+import type { SignedOffer, Transport } from '../protocol/offer.ts'
+import { checkDone, newPurse, onLost, onMeter, onPaid, payable, type Purse } from '../protocol/purse.ts'
+import { type Domain, domainSeparator } from '../protocol/voucher.ts'
+import { connectLink, FlowStream, type Link } from '../tunnel/index.ts'
+import type { CloseReason } from '../wallet/records.ts'
+import type { Vault } from '../wallet/vault.ts'
+import type { Deposits, PayingChannel } from './deposits.ts'
+import { LinkPool, waitFor } from './links.ts'
+import { beginSession, sessionMessage } from './opening.ts'
+import { Payments } from './payments.ts'
+
+/** Opening waits for the provider to ask the chain. */
+const OPEN_TIMEOUT_MS = 15_000
+/** The exit itself gives up dialling after 10 s; this only catches an exit that does not. */
+const FLOW_OPEN_TIMEOUT_MS = 20_000
+const PING_EVERY_MS = 5_000
+/** Three pings without an answer. */
+const SILENCE_LIMIT_MS = 15_000
+
+export interface SessionNeeds {
+  vault: Vault
+  deposits: Deposits
+  domain: Domain
+  clock: Clock
+  observer: Observer
+}
+
+export class ConsumerSession {
+  readonly offer: SignedOffer
+  readonly openedAtMs: number
+  closed: BywayError | undefined
+  #control: Link
+  #pool: LinkPool
+  #channel: PayingChannel
+  #purse: Purse
+  #payments: Payments
+  #token: Hex
+  #sessionId: Hex
+  #nextFlow = 1
+  #lastHeardMs: number
+  #pinging: NodeJS.Timeout
+  #moving: Promise<void> | undefined
+  #onAccepted: ((answer: MessageBody<'accepted'>) => void) | undefined
+  readonly #needs: SessionNeeds
+  readonly #separator: Uint8Array
+  readonly #flows = new Map<number, FlowStream>()
+  /** Flows whose link broke, until the provider says what it carried; and the other way round. */
+  readonly #broken = new Map<number, { sent: bigint; received: bigint }>()
+  readonly #stated = new Map<number, { up: bigint; down: bigint }>()
+  readonly #onClosed: (session: ConsumerSession) => void
+
+  /** Connects, agrees on terms and high-water mark, and returns the open session. */
+  static async open(offer: SignedOffer, needs: SessionNeeds, onClosed: (session: ConsumerSession) => void): Promise<ConsumerSession> {
+    const { payee, pricePerGib, nodeKey, country } = offer.body
+    const transport = offer.body.transports[0]!
+    const channel = await needs.deposits.channelFor(payee)
+    const control = await connectLink(transport)
+    try {
+      const exporter = control.wire.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0))
+      const message = sessionMessage(channel, { domain: needs.domain, pricePerGib, exporter }, needs.vault)
+      const answer = await waitFor<MessageBody<'accepted'>>(
+        control,
+        OPEN_TIMEOUT_MS,
+        new AbortController().signal,
+        (reply, resolve, reject) => {
+          if (reply.name === 'accepted') resolve(reply.body)
+          else if (reply.name === 'refused') reject(refusal(reply.body))
+          else reject(new BywayError('MESSAGE_UNEXPECTED', `${reply.name} is no answer to session`))
+        },
+        () => control.send('session', message),
+      )
+      const separator = domainSeparator(needs.domain)
+      const purse = await beginSession(channel, answer, { nodeKey, country, pricePerGib, separator, moved: false }, needs)
+      return new ConsumerSession({ offer, transport, control, channel, purse, answer, separator, needs, onClosed })
+    } catch (thrown) {
+      control.destroy()
+      throw thrown
+    }
+  }
+
+  private constructor(open: {
+    offer: SignedOffer
+    transport: Transport
+    control: Link
+    channel: PayingChannel
+    purse: Purse
+    answer: MessageBody<'accepted'>
+    separator: Uint8Array
+    needs: SessionNeeds
+    onClosed: (session: ConsumerSession) => void
+  }) {
+    const { offer, control, channel, purse, answer, separator, needs, onClosed } = open
+    this.offer = offer
+    this.#control = control
+    this.#pool = new LinkPool(open.transport)
+    this.#channel = channel
+    this.#purse = purse
+    this.#sessionId = answer.sessionId
+    this.#token = answer.token
+    this.#separator = separator
+    this.#needs = needs
+    this.#onClosed = onClosed
+    this.openedAtMs = needs.clock.nowMs()
+    this.#lastHeardMs = this.openedAtMs
+    this.#payments = new Payments(this.#account(), {
+      ...needs,
+      separator,
+      send: (statement) => this.#control.send('pay', statement),
+      onShort: () => this.#move(),
+      onError: (error) => this.fail(error),
+    })
+    this.#pinging = setInterval(() => this.#ping(), PING_EVERY_MS)
+    control.listen({
+      onMessage: (message) => this.#onMessage(message),
+      onData: () => this.fail(new BywayError('MESSAGE_UNEXPECTED', 'data on a control link')),
+      onClose: (error) => this.fail(error ?? new BywayError('PROVIDER_LOST', 'the provider closed the session')),
+    })
+    // What an earlier session left unpaid is due now.
+    this.#payments.changed()
+  }
+
+  get id(): Hex {
+    return this.#sessionId
+  }
+
+  get purse(): Readonly<Purse> {
+    return this.#purse
+  }
+
+  get flows(): number {
+    return this.#flows.size
+  }
+
+  #account() {
+    return { channel: this.#channel, sessionId: this.#sessionId, purse: this.#purse }
+  }
+
+  /** Opens a flow to a destination. Rejects with what the exit said when it could not; nothing is paid then. */
+  async openFlow(destination: Destination, signal: AbortSignal): Promise<FlowStream> {
+    if (this.closed !== undefined) throw this.closed
+    const link = await this.#pool.take({ sessionId: this.#sessionId, token: this.#token }, signal)
+    const flowId = this.#nextFlow++
+    await waitFor<void>(
+      link,
+      FLOW_OPEN_TIMEOUT_MS,
+      signal,
+      (reply, resolve, reject) => {
+        if (reply.name === 'opened') resolve()
+        else if (reply.name === 'failed') {
+          reject(refusal(reply.body))
+          queueMicrotask(() => this.#pool.put(link))
+        } else reject(new BywayError('MESSAGE_UNEXPECTED', `${reply.name} is no answer to open`))
+      },
+      () => link.send('open', { flowId, host: destination.host, port: destination.port }),
+    )
+    const flow: FlowStream = new FlowStream({
+      link,
+      side: 'consumer',
+      onCount: (way, bytes) => {
+        this.#purse[way] += BigInt(bytes)
+        this.#needs.observer.count('bytes', bytes, { direction: way === 'sent' ? 'up' : 'down' })
+        this.#payments.changed()
+      },
+      onDone: (stated) => {
+        this.#flows.delete(flowId)
+        this.#onFlowOver(flow, stated!)
+        this.#pool.put(link)
+      },
+      onBroken: (error) => {
+        this.#flows.delete(flowId)
+        this.#needs.observer.count('flows', 1, { result: error.code })
+        this.#broken.set(flowId, { sent: flow.sent, received: flow.received })
+        this.#settleBroken(flowId)
+      },
+    })
+    // Whoever uses the flow listens for errors; until then one must not bring the process down.
+    flow.on('error', () => {})
+    this.#flows.set(flowId, flow)
+    return flow
+  }
+
+  #onFlowOver(flow: FlowStream, stated: { up: bigint; down: bigint }): void {
+    this.#needs.observer.count('flows', 1, { result: flow.aborted ? 'CONNECTION_RESET' : 'ok' })
+    const lie = checkDone(flow, stated)
+    if (lie !== undefined) this.#diverged(stated)
+  }
+
+  /** A link broke: once both sides' counts are known, the difference is settled. */
+  #settleBroken(flowId: number): void {
+    const flow = this.#broken.get(flowId)
+    const stated = this.#stated.get(flowId)
+    if (flow === undefined || stated === undefined) return
+    this.#broken.delete(flowId)
+    this.#stated.delete(flowId)
+    if (onLost(this.#purse, flow, stated) !== undefined) this.#diverged(stated)
+    else this.#payments.changed()
+  }
+
+  #diverged(stated: { up: bigint; down: bigint }): void {
+    const { nodeKey } = this.offer.body
+    this.#needs.observer.warn('METER_DIVERGED', { provider: nodeKey })
+    this.fail(new BywayError('METER_DIVERGED', 'the provider counted other bytes than arrived', { facts: { up: stated.up, down: stated.down } }))
+  }
+
+  #onMessage(message: Message): void {
+    this.#lastHeardMs = this.#needs.clock.nowMs()
+    switch (message.name) {
+      case 'meter':
+        if (message.body.sessionId !== this.#sessionId) break
+        if (onMeter(this.#purse, message.body) !== undefined) this.#diverged(message.body)
+        else this.#payments.changed()
+        break
+      case 'paid':
+        onPaid(this.#purse, message.body.window)
+        if (this.#needs.deposits.nearlyUsed(this.#channel.book)) this.#move()
+        break
+      case 'lost':
+        this.#stated.set(message.body.flowId, message.body)
+        this.#settleBroken(message.body.flowId)
+        break
+      case 'accepted':
+        if (this.#onAccepted === undefined) throw new BywayError('MESSAGE_UNEXPECTED', 'accepted without a question')
+        this.#onAccepted(message.body)
+        break
+      case 'bye':
+        this.fail(refusal(message.body))
+        break
+      case 'ping':
+        this.#control.send('pong', message.body)
+        break
+      case 'pong':
+        break
+      default:
+        throw new BywayError('MESSAGE_UNEXPECTED', `${message.name} has no place in an open session`)
+    }
+  }
+
+  #ping(): void {
+    if (this.#needs.clock.nowMs() - this.#lastHeardMs > SILENCE_LIMIT_MS) {
+      this.fail(new BywayError('PROVIDER_LOST', 'the provider fell silent'))
+      return
+    }
+    this.#control.send('ping', { nonce: BigInt(this.#needs.clock.nowMs()) })
+  }
+
+  /** Moves the session to a channel with more room. Flows go on; what is unpaid is paid there. */
+  #move(): void {
+    this.#moving ??= this.#moveNow()
+      .catch((thrown) => {
+        const error = asBywayError(thrown)
+        this.#needs.observer.warn('DEPOSIT_LOW', { code: error.code })
+        this.#needs.observer.log('no further channel', { code: error.code, why: error.message })
+      })
+      .finally(() => {
+        this.#moving = undefined
+      })
+  }
+
+  async #moveNow(): Promise<void> {
+    const { payee, pricePerGib, nodeKey, country } = this.offer.body
+    const channel = await this.#needs.deposits.channelFor(payee, this.#channel.ref)
+    if (this.closed !== undefined) return
+    await this.#payments.hold()
+    const { promise, resolve } = Promise.withResolvers<MessageBody<'accepted'>>()
+    this.#onAccepted = resolve
+    const exporter = this.#control.wire.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0))
+    this.#control.send('session', sessionMessage(channel, { domain: this.#needs.domain, pricePerGib, exporter }, this.#needs.vault))
+    const answer = await promise
+    this.#onAccepted = undefined
+    await this.#recordClosed('done', { up: this.#purse.paidUp, down: this.#purse.paidDown })
+    const fresh = await beginSession(channel, answer, { nodeKey, country, pricePerGib, separator: this.#separator, moved: true }, this.#needs)
+    const old = this.#purse
+    // Everything not yet paid moves along, what is still under way included: no await may stand between these lines.
+    this.#purse = newPurse({ ...fresh, disputedBefore: old.disputedBefore + old.disputedDown })
+    this.#purse.received = old.received + old.disputedDown - old.paidDown
+    this.#purse.sent = old.sent - old.paidUp
+    this.#purse.statedUp = old.statedUp > old.paidUp ? old.statedUp - old.paidUp : 0n
+    this.#channel = channel
+    this.#sessionId = answer.sessionId
+    this.#payments.resume(this.#account())
+    this.#needs.observer.log('moved to another channel', { session: this.#sessionId, rootId: channel.ref.rootId })
+  }
+
+  async #recordClosed(reason: CloseReason, counts: { up: bigint; down: bigint }): Promise<void> {
+    await this.#needs.vault.record({
+      kind: 'session-closed',
+      ...this.#channel.ref,
+      sessionId: this.#sessionId,
+      ...counts,
+      reason,
+      atMs: this.#needs.clock.nowMs(),
+    })
+  }
+
+  /** Ends the session because of `error`; flows are reset, nothing more is signed. */
+  fail(error: BywayError): void {
+    const reason: CloseReason = error.code === 'METER_DIVERGED' ? 'meter-diverged' : error.code === 'UNPAID' ? 'unpaid' : 'peer-lost'
+    void this.#end(error, reason)
+  }
+
+  /** Ends the session in order: flows are reset, all that is due is paid, the provider is told. */
+  async close(reason: 'done' | 'idle' | 'shutdown'): Promise<void> {
+    if (this.closed !== undefined) return
+    for (const flow of this.#flows.values()) flow.destroy()
+    await this.#flowsOver()
+    await this.#payments.finish()
+    this.#control.send('bye', { code: 'SESSION_UNKNOWN', message: reason })
+    await this.#end(new BywayError('PROVIDER_LOST', 'the session was closed'), reason)
+  }
+
+  /** Resets settle within a round trip; a provider that does not answer is not waited for. */
+  async #flowsOver(): Promise<void> {
+    const deadline = this.#needs.clock.nowMs() + CLOSE_WAIT_MS
+    while (this.#flows.size > 0 && this.closed === undefined && this.#needs.clock.nowMs() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MS))
+    }
+    // The provider's last count of uploads is on its way.
+    await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MS * 2))
+  }
+
+  async #end(error: BywayError, reason: CloseReason): Promise<void> {
+    if (this.closed !== undefined) return
+    this.closed = error
+    clearInterval(this.#pinging)
+    this.#pool.close()
+    this.#control.close()
+    this.#onClosed(this)
+    this.#needs.observer.count('sessions', 1, { reason })
+    this.#needs.observer.log('session closed', { session: this.#sessionId, reason, code: error.code, why: error.message })
+    try {
+      await this.#payments.hold()
+      await this.#recordClosed(reason, payable(this.#purse))
+    } catch (thrown) {
+      this.#needs.observer.log('session not recorded', { session: this.#sessionId, why: asBywayError(thrown).code })
+    }
+  }
+}
+
+const CLOSE_WAIT_MS = 2_000
+const CLOSE_POLL_MS = 20
+
+function refusal({ code, message }: { code: string; message: string }): BywayError {
+  return new BywayError(errorCode(code, 'PROVIDER_LOST'), message)
+}

@@ -1,0 +1,225 @@
+/**
+ * Provider: sells an idle line. Listens for links, opens sessions on channels that really pay, serves their flows and claims what it earned.
+ *
+ * The rule it keeps: nothing is carried beyond what was paid or may be lent, nothing reaches the owner's own network, and every voucher is
+ * durable before it counts.
+ *
+ * Start reading at createProvider below; then opening.ts (who is served), session.ts (how it is paid), exit.ts (how bytes go), claims.ts.
+ */
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import { fromHex, type Hex, toHex } from '../protocol/bytes.ts'
+import { asBywayError, BywayError } from '../protocol/errors.ts'
+import { RESERVED_NAME } from '../protocol/destination.ts'
+import { EXPORTER_LABEL, type Message, type MessageBody, PROTOCOL_VERSION } from '../protocol/messages.ts'
+import { creditWindow } from '../protocol/credit.ts'
+import { carriedBytes, unpaidBytes } from '../protocol/till.ts'
+import { type Certificate, type Link, listenTls, type TlsListener } from '../tunnel/index.ts'
+import type { ExitNeeds } from './exit.ts'
+import { adoptLatest, beginSession, type OpeningNeeds, requireMoney } from './opening.ts'
+import { ProviderSession } from './session.ts'
+import { checkPresented, type PresentedChannel, type Terms } from './terms.ts'
+import { connectWhoami } from './whoami.ts'
+
+export { createClaims, type Claims } from './claims.ts'
+export type { ChannelGuard } from './opening.ts'
+
+/** A connection that has not said what it is for by then is nobody's. */
+const FIRST_MESSAGE_TIMEOUT_MS = 10_000
+/** How often stalled sessions are looked for. */
+const TICK_MS = 1_000
+/** A home line serves few consumers at once; each session costs a journal row and a chain call to open. */
+const MAX_SESSIONS = 1_000
+
+export interface ProviderNeeds extends OpeningNeeds {
+  nodeKey: Hex
+  certificate: Certificate
+  terms: Terms
+  listen: { host: string; port: number }
+  /** Opens a destination after the policy allowed it. */
+  dial: ExitNeeds['dial']
+}
+
+export interface Provider {
+  readonly listener: TlsListener
+  sessions(): SessionView[]
+  close(): Promise<void>
+}
+
+/** One live session, for people. */
+export interface SessionView {
+  id: Hex
+  payer: Hex
+  openedAtMs: number
+  up: bigint
+  down: bigint
+  unpaidBytes: bigint
+  window: bigint
+  links: number
+}
+
+export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
+  const { vault, observer, clock, terms } = needs
+  const sessions = new Map<Hex, ProviderSession>()
+  const byPayer = new Map<Hex, ProviderSession>()
+  /** Openings of one payer run one after the other, so that they agree on what is unpaid. */
+  const queues = new Map<Hex, Promise<void>>()
+
+  const refuse = (link: Link, thrown: unknown) => {
+    const error = asBywayError(thrown)
+    observer.count('handshakes_failed', 1, { reason: error.code })
+    observer.log('session refused', { code: error.code, why: error.message })
+    link.send('refused', { code: error.code, message: error.message.slice(0, 400) })
+    link.close()
+  }
+
+  function inTurn(payer: Hex, work: () => Promise<void>): Promise<void> {
+    const turn = (queues.get(payer) ?? Promise.resolve()).then(work)
+    queues.set(payer, turn)
+    return turn.finally(() => {
+      if (queues.get(payer) === turn) queues.delete(payer)
+    })
+  }
+
+  const dialFor =
+    (sessionId: () => Hex): ExitNeeds['dial'] =>
+    async (host, port, signal): Promise<Duplex> => {
+      if (host !== RESERVED_NAME) return needs.dial(host, port, signal)
+      if (port !== 80) throw new BywayError('CONNECTION_REFUSED', 'whoami answers on port 80 only')
+      return connectWhoami({ exit: needs.nodeKey.slice(2), country: needs.country, hops: 1, session: sessionId().slice(2) })
+    }
+
+  /** First `session` on a link, or a later one that moves the session to another channel. */
+  async function open(link: Link, message: MessageBody<'session'>, current: ProviderSession | undefined): Promise<void> {
+    const exporter = link.wire.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0))
+    const presented = checkPresented(message, terms, exporter, Math.floor(clock.nowMs() / 1000))
+    if (!presented.ok) throw new BywayError(presented.code, presented.message)
+    const { channel } = presented
+    if (current !== undefined && current.payer !== channel.descriptor.payer) {
+      throw new BywayError('MESSAGE_UNEXPECTED', 'a session moves between channels of one payer only')
+    }
+    await requireMoney(channel, needs)
+    await inTurn(channel.descriptor.payer, () => begin(link, message, channel, current))
+  }
+
+  async function begin(link: Link, message: MessageBody<'session'>, channel: PresentedChannel, current: ProviderSession | undefined) {
+    const { payer } = channel.descriptor
+    await adoptLatest(channel, message.latest, needs)
+    if (current === undefined) {
+      await byPayer.get(payer)?.close('superseded')
+      if (sessions.size >= MAX_SESSIONS) throw new BywayError('PROVIDER_BUSY', `this node serves ${MAX_SESSIONS} sessions already`)
+    }
+    const sessionId = toHex(randomBytes(16))
+    const before = vault.book.counterparty(payer)
+    const carried = current === undefined ? { up: 0n, down: before.unpaidBytes } : await current.leaveChannel()
+    const window = current?.window() ?? creditWindow({ paidBytes: before.paidBytes, unpaidBytes: 0n, peakBytes: 0n })
+    const till = await beginSession(channel, sessionId, message.pricePerGib, carried, window, needs)
+    let session = current
+    if (session === undefined) {
+      session = new ProviderSession(link, channel, sessionId, till, sessionNeeds)
+      listenControl(link, session)
+    } else {
+      sessions.delete(session.id)
+      session.enterChannel(channel, sessionId, till)
+    }
+    sessions.set(sessionId, session)
+    byPayer.set(payer, session)
+    const last = vault.channel({ rootId: channel.rootId, index: channel.proof.index })?.latest
+    observer.log('session opened', { session: sessionId, payer, carriedBytes: Number(carriedBytes(till)) })
+    link.send('accepted', {
+      sessionId,
+      token: session.token,
+      base: till.base,
+      window,
+      last,
+      carried,
+    })
+  }
+
+  const sessionNeeds = {
+    vault,
+    separator: needs.separator,
+    payee: needs.payee,
+    clock,
+    observer,
+    dial: dialFor,
+    onClosed(session: ProviderSession) {
+      sessions.delete(session.id)
+      if (byPayer.get(session.payer) === session) byPayer.delete(session.payer)
+    },
+  }
+
+  function listenControl(link: Link, session: ProviderSession): void {
+    link.listen({
+      onMessage: (message) => {
+        if (message.name === 'session') void open(link, message.body, session).catch((thrown) => session.fail(asBywayError(thrown)))
+        else session.onMessage(message)
+      },
+      onData: () => link.destroy(new BywayError('MESSAGE_UNEXPECTED', 'data on a control link')),
+      onClose: () => void session.close('peer-lost'),
+    })
+  }
+
+  function attach(link: Link, message: MessageBody<'attach'>): void {
+    const session = sessions.get(message.sessionId)
+    const known = session !== undefined && timingSafeEqual(fromHex(session.token, 32), fromHex(message.token, 32))
+    if (message.version !== PROTOCOL_VERSION) throw new BywayError('PROTOCOL_VERSION', `this node speaks version ${PROTOCOL_VERSION}`)
+    if (!known) throw new BywayError('SESSION_UNKNOWN', 'no open session has this id and token')
+    session.attach(link)
+  }
+
+  /** A new link: its first message says what it is for. */
+  function receive(link: Link): void {
+    const timer = setTimeout(() => refuse(link, new BywayError('SESSION_TIMEOUT', 'nothing was said')), FIRST_MESSAGE_TIMEOUT_MS)
+    link.listen({
+      onMessage: (message: Message) => {
+        clearTimeout(timer)
+        if (message.name === 'attach') {
+          try {
+            attach(link, message.body)
+          } catch (thrown) {
+            refuse(link, thrown)
+          }
+        } else if (message.name === 'session') {
+          link.unlisten()
+          void open(link, message.body, undefined).catch((thrown) => refuse(link, thrown))
+        } else {
+          refuse(link, new BywayError('MESSAGE_UNEXPECTED', `a link does not start with ${message.name}`))
+        }
+      },
+      onData: () => link.destroy(new BywayError('MESSAGE_UNEXPECTED', 'data outside a flow')),
+      onClose: (error) => {
+        clearTimeout(timer)
+        if (error !== undefined) observer.count('malformed', 1, { where: 'link' })
+      },
+    })
+  }
+
+  const listener = await listenTls(
+    { ...needs.listen, certificate: needs.certificate, onFailure: () => observer.count('malformed', 1, { where: 'tls' }) },
+    receive,
+  )
+  const ticking = setInterval(() => {
+    for (const session of sessions.values()) session.tick(clock.nowMs())
+  }, TICK_MS)
+
+  return {
+    listener,
+    sessions: () =>
+      [...sessions.values()].map((session) => ({
+        id: session.id,
+        payer: session.payer,
+        openedAtMs: session.openedAtMs,
+        up: session.till.up,
+        down: session.till.down,
+        unpaidBytes: unpaidBytes(session.till),
+        window: session.till.window,
+        links: session.links,
+      })),
+    async close() {
+      clearInterval(ticking)
+      await Promise.all([...sessions.values()].map((session) => session.close('shutdown')))
+      await listener.close()
+    },
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * The vault: a node's journal and the book it adds up to, kept in step. The only way daemons change money.
+ *
+ * A record is applied before it is written, so that one that cannot follow is refused and never poisons the journal; whoever acts on it
+ * waits for the promise, which resolves when it is durable.
+ */
+import type { Hex } from '../protocol/bytes.ts'
+import type { Clock } from '../protocol/clock.ts'
+import type { ChannelRef } from '../protocol/voucher.ts'
+import { apply, type Book, bookOf, type Channel, checkGenesis, type Session } from './book.ts'
+import type { Disk } from './disk.ts'
+import { Journal } from './journal.ts'
+import type { JournalRecord, RecordOf } from './records.ts'
+
+export class Vault {
+  readonly book: Book
+  /** Bytes a crash left half written; nothing in them was acknowledged. */
+  readonly tornBytes: number
+  readonly #journal: Journal
+
+  private constructor(book: Book, journal: Journal, tornBytes: number) {
+    this.book = book
+    this.tornBytes = tornBytes
+    this.#journal = journal
+  }
+
+  /** Opens the journal for this node on this chain; STATE_OTHER_CHAIN when it belongs to another. The caller holds the lock. */
+  static async open(disk: Disk, path: string, node: Omit<RecordOf<'genesis'>, 'kind' | 'version' | 'atMs'>, clock: Clock): Promise<Vault> {
+    const { journal, records, tornBytes } = await Journal.open(disk, path)
+    const book = bookOf(records)
+    checkGenesis(book, node)
+    const vault = new Vault(book, journal, tornBytes)
+    if (book.genesis === undefined) await vault.record({ kind: 'genesis', version: 1, ...node, atMs: clock.nowMs() })
+    await vault.record({ kind: 'started', atMs: clock.nowMs() })
+    return vault
+  }
+
+  /** Resolves when the record is durable. STATE_CORRUPT when it cannot follow what came before, DISK_FAILED when it was not written. */
+  async record(record: JournalRecord): Promise<void> {
+    apply(this.book, record)
+    await this.#journal.append(record)
+  }
+
+  channel(ref: ChannelRef): Channel | undefined {
+    return this.book.channel(ref.rootId, ref.index)
+  }
+
+  session(id: Hex): Session | undefined {
+    return this.book.sessions.get(id)
+  }
+
+  close(): Promise<void> {
+    return this.#journal.close()
+  }
+}
