@@ -1,0 +1,56 @@
+/** Two nodes in one process: bytes arrive unchanged, both sides count the same, and the vouchers settle. */
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { test } from 'node:test'
+import { parseDestination } from '../src/protocol/destination.ts'
+import { MemoryChain } from './support/memory-chain.ts'
+import { anyRoute, startConsumer, startProvider } from './support/pair.ts'
+
+async function origin(onSocket: (socket: Socket) => void): Promise<{ server: Server; port: number }> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => {})
+    onSocket(socket)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { server, port: (server.address() as AddressInfo).port }
+}
+
+const never = new AbortController().signal
+
+test('a megabyte each way is carried, counted alike on both sides, paid and claimed', async () => {
+  const chain = new MemoryChain()
+  const seller = await startProvider({ chain })
+  const buyer = await startConsumer({ chain, offers: () => [seller.offer] })
+  const payload = randomBytes(1_000_000)
+  const { server, port } = await origin((socket) => {
+    // Echoes everything, then ends: half-close must pass through both ways.
+    socket.pipe(socket)
+  })
+  const { stream, route } = await buyer.consumer.dial({ destination: parseDestination('127.0.0.1', port), parameters: anyRoute }, never)
+  assert.equal(route.country, 'de')
+  const hash = createHash('sha256')
+  let got = 0
+  stream.on('data', (chunk: Buffer) => {
+    got += chunk.length
+    hash.update(chunk)
+  })
+  stream.end(payload)
+  await once(stream, 'end')
+  assert.equal(got, payload.length)
+  assert.equal(hash.digest('hex'), createHash('sha256').update(payload).digest('hex'))
+  await buyer.consumer.close()
+  await seller.provider.close()
+  const [bought] = [...buyer.vault.book.sessions.values()]
+  const [sold] = [...seller.vault.book.sessions.values()]
+  assert.deepEqual([bought!.up, bought!.down], [1_000_000n, 1_000_000n])
+  assert.deepEqual([sold!.up, sold!.down, sold!.unpaid], [1_000_000n, 1_000_000n, 0n])
+  assert.equal(bought!.channel.cumulative, (2_000_000n * 100_000n) >> 30n)
+  const [claim] = await seller.claims.claim()
+  assert.equal(claim!.amount, bought!.channel.cumulative)
+  assert.equal(seller.claims.claimable(), 0n)
+  await assert.rejects(seller.claims.claim(), { code: 'CLAIM_NOTHING' })
+  server.close()
+})

@@ -1,0 +1,70 @@
+/** A chain in memory with the rules of Channels.sol that nodes depend on: deposits, proofs, caps, cumulative claims. For fast tests. */
+import type { Hex } from '../../src/protocol/bytes.ts'
+import { foldProof } from '../../src/protocol/tree.ts'
+import { type ChannelRef, type Descriptor, rootIdOf } from '../../src/protocol/voucher.ts'
+import type { ClaimBatch } from '../../src/provider/claims.ts'
+
+export class MemoryChain {
+  readonly balances = new Map<Hex, bigint>()
+  readonly roots = new Map<Hex, { descriptor: Descriptor; state: 'open' | 'closed' }>()
+  readonly paid = new Map<string, bigint>()
+  down = false
+  #transactions = 0
+
+  #tx(): Hex {
+    return `0x${(++this.#transactions).toString(16).padStart(64, '0')}`
+  }
+
+  #up(): void {
+    if (this.down) throw Object.assign(new Error('the chain is down'), { code: 'RPC_UNREACHABLE' })
+  }
+
+  key = ({ rootId, index }: ChannelRef) => `${rootId}:${index}`
+
+  for(payer: Hex) {
+    return {
+      balance: async () => this.balances.get(payer) ?? 0n,
+      openRoot: async (descriptor: Descriptor) => {
+        this.#up()
+        const balance = this.balances.get(payer) ?? 0n
+        if (balance < descriptor.sum) throw new Error('too few dollars')
+        this.balances.set(payer, balance - descriptor.sum)
+        this.roots.set(rootIdOf(descriptor), { descriptor, state: 'open' })
+        return { tx: this.#tx() }
+      },
+      rootState: async (rootId: Hex) => this.roots.get(rootId)?.state ?? ('none' as const),
+      channelsPaid: async (refs: readonly ChannelRef[]) => {
+        this.#up()
+        return refs.map((ref) => ({ paid: this.paid.get(this.key(ref)) ?? 0n, active: this.paid.has(this.key(ref)) }))
+      },
+    }
+  }
+
+  guard = {
+    inspect: async ({ rootId, proof }: { rootId: Hex; proof: { index: number } }) => {
+      this.#up()
+      return { open: this.roots.get(rootId)?.state === 'open', paid: this.paid.get(this.key({ rootId, index: proof.index })) ?? 0n }
+    },
+  }
+
+  async claim(batch: ClaimBatch, sent: (tx: Hex) => Promise<void>) {
+    this.#up()
+    const tx = this.#tx()
+    await sent(tx)
+    for (const { descriptor, ...proof } of batch.activations) {
+      const top = foldProof(batch.payee, proof, descriptor.depth)
+      if (top?.root !== descriptor.root) throw new Error('bad proof')
+      this.paid.set(this.key({ rootId: rootIdOf(descriptor), index: proof.index }), 0n)
+    }
+    let amount = 0n
+    for (const voucher of batch.vouchers) {
+      const before = this.paid.get(this.key(voucher))
+      if (before === undefined) throw new Error('not active')
+      if (voucher.cumulative <= before) continue
+      amount += voucher.cumulative - before
+      this.paid.set(this.key(voucher), voucher.cumulative)
+    }
+    this.balances.set(batch.payee, (this.balances.get(batch.payee) ?? 0n) + amount)
+    return { tx, amount, fee: 0n }
+  }
+}
