@@ -170,4 +170,6 @@ export const journalRecord = z.discriminatedUnion('kind', [
 ])
 
 export type JournalRecord = z.output<typeof journalRecord>
+/** Which side of sessions a journal tells of. */
+export type Role = 'provider' | 'consumer'
 export type RecordOf<K extends JournalRecord['kind']> = Extract<JournalRecord, { kind: K }>

@@ -1,0 +1,287 @@
+/**
+ * The ledger: one row for each session, and totals that are the balances of accounts.ts.
+ *
+ * Provider: earned = claimed + claimable + fees. Consumer: deposited = spent + unspent + refunded. Unpaid bytes are a memo: nobody promised
+ * money for them. Claims pay channels and sessions share channels, so a claim is spread over the sessions of its channel, oldest first, and
+ * its fee over what it paid, in proportion. Rows therefore add up to the totals to the unit.
+ */
+import type { Hex } from '../protocol/bytes.ts'
+import { Accounts, postingOf } from './accounts.ts'
+import { apply, Book } from './book.ts'
+import type { Channel, Movement, Root, Session } from './positions.ts'
+import type { CloseReason, JournalRecord, Role } from './records.ts'
+
+/** Why a session brought no money. docs/protocol.md#sessions-without-money */
+export const REASON_CODES = {
+  NO_TRAFFIC: 'it ended before any byte was carried',
+  UNPAID: 'bytes were carried, but no voucher came for them',
+  BELOW_ONE_UNIT: 'its bytes are worth less than one unit; they count towards the next session of the channel',
+  FREE: 'its price is zero',
+  LOST: 'the root was closed before the vouchers were claimed',
+  IN_PROGRESS: 'it is open and no voucher has come yet',
+} as const
+export type ReasonCode = keyof typeof REASON_CODES
+
+export interface LedgerRow {
+  /** Undefined for money promised in sessions this folder has no record of: it was restored from an older copy. */
+  sessionId: Hex | undefined
+  rootId: Hex
+  index: number
+  /** Node key of the other side; for unknown sessions its address. */
+  peer: Hex
+  country: string
+  openedAtMs: number | undefined
+  closedAtMs: number | undefined
+  state: 'open' | 'closed' | 'unknown'
+  closeReason: CloseReason | undefined
+  /** Bytes its vouchers pay for. */
+  up: bigint
+  down: bigint
+  pricePerGib: bigint
+  /** Provider: earned = claimed + claimable + fees, and bytes carried that nobody paid. Zero for a consumer. */
+  earned: bigint
+  claimed: bigint
+  claimable: bigint
+  fees: bigint
+  unpaidBytes: bigint
+  /** Consumer: what it cost, and bytes paid on the provider's word. Zero for a provider. */
+  spent: bigint
+  disputedBytes: bigint
+  /** Promised but never claimed before the root was closed: lost by the provider, back with the consumer. In neither sum above. */
+  returned: bigint
+  /** Set when it brought no money. */
+  reasonCode: ReasonCode | undefined
+}
+
+export interface LedgerTotals {
+  sessions: number
+  up: bigint
+  down: bigint
+  earned: bigint
+  claimed: bigint
+  claimable: bigint
+  fees: bigint
+  unpaidBytes: bigint
+  deposited: bigint
+  spent: bigint
+  unspent: bigint
+  refunded: bigint
+  disputedBytes: bigint
+  returned: bigint
+}
+
+export interface Ledger {
+  role: Role
+  /** Oldest first. */
+  rows: LedgerRow[]
+  totals: LedgerTotals
+  /** Accounts, rows and totals agree, and the identity of the role holds. False only if this program is wrong. */
+  identityHolds: boolean
+}
+
+/** The ledger of a whole journal. */
+export function ledgerOf(records: Iterable<JournalRecord>): Ledger {
+  const book = new Book()
+  const accounts = new Accounts()
+  const rows = new Rows()
+  for (const record of records) {
+    for (const movement of apply(book, record)) {
+      accounts.post(postingOf(movement, book.genesis!.role, record.atMs))
+      rows.move(movement, book.genesis!.role)
+    }
+  }
+  const role = book.genesis?.role ?? 'provider'
+  const finished = rows.finish(book)
+  const totals = totalsOf(book, finished, accounts)
+  return { role, rows: finished, totals, identityHolds: accounts.balanced && identityHolds(totals, finished, accounts) }
+}
+
+/** Part of a promise that is not settled yet, and whose it is. */
+interface Lot {
+  row: LedgerRow
+  units: bigint
+}
+
+/** Spreads movements over sessions. */
+class Rows {
+  readonly #rows = new Map<Session | Channel, LedgerRow>()
+  /** Unsettled lots, oldest first. A provider's are per channel, as claims are; a consumer's per root, as a refund names no channel. */
+  readonly #lots = new Map<Channel | Root, Lot[]>()
+
+  move(movement: Movement, role: Role): void {
+    switch (movement.kind) {
+      case 'billed': {
+        const row = this.#rowOf(movement.session ?? movement.channel)
+        this.#push(role === 'provider' ? movement.channel : movement.channel.root, row, movement.units)
+        row.earned += movement.units
+        row.spent += movement.units
+        row.claimable += movement.units
+        break
+      }
+      case 'settled':
+        this.#settle(movement)
+        break
+      case 'lost':
+      case 'returned': {
+        // The last vouchers are the ones nobody claimed.
+        const owner = movement.kind === 'lost' ? movement.channel : movement.root
+        for (const { row, units } of this.#take(owner, movement.units, 'newest')) {
+          row.earned -= units
+          row.spent -= units
+          row.claimable -= units
+          row.returned += units
+        }
+        break
+      }
+      case 'deposited':
+      case 'refunded':
+        break
+    }
+  }
+
+  /** All rows in the order their sessions were opened, unknown ones last, with only the columns of the role. */
+  finish(book: Book): LedgerRow[] {
+    const provider = book.genesis?.role === 'provider'
+    const sessions = [...book.sessions.values()].map((session) => {
+      const row = this.#rowOf(session)
+      const { up, down, closed, unpaid, disputed } = session
+      Object.assign(row, { up, down, unpaidBytes: unpaid, disputedBytes: disputed, closedAtMs: closed?.atMs, closeReason: closed?.reason })
+      row.state = closed === undefined ? 'open' : 'closed'
+      row.reasonCode = reasonOf(session, row)
+      return row
+    })
+    const unknown = [...this.#rows.values()].filter((row) => row.sessionId === undefined)
+    const rows = [...sessions, ...unknown]
+    for (const row of rows) {
+      if (provider) row.spent = 0n
+      else Object.assign(row, { earned: 0n, claimable: 0n })
+    }
+    return rows
+  }
+
+  #settle({ channels, fee }: Extract<Movement, { kind: 'settled' }>): void {
+    const paid = channels.flatMap(({ channel, units }) => this.#take(channel, units, 'oldest'))
+    const amount = paid.reduce((sum, { units }) => sum + units, 0n)
+    const shared = fee < amount ? fee : amount
+    let before = 0n
+    for (const { row, units } of paid) {
+      // Differences of rounded running sums add up to the whole fee, and no share exceeds its part.
+      const share = ((before + units) * shared) / amount - (before * shared) / amount
+      before += units
+      row.claimable -= units
+      row.claimed += units - share
+      row.fees += share
+    }
+    this.#charge(fee - shared)
+  }
+
+  /** The fee of a claim that paid nothing new comes off what was claimed before. */
+  #charge(fee: bigint): void {
+    for (const row of this.#rows.values()) {
+      if (fee === 0n) return
+      const share = fee < row.claimed ? fee : row.claimed
+      row.claimed -= share
+      row.fees += share
+      fee -= share
+    }
+  }
+
+  #push(owner: Channel | Root, row: LedgerRow, units: bigint): void {
+    const lots = this.#lots.get(owner) ?? []
+    this.#lots.set(owner, lots)
+    const last = lots.at(-1)
+    if (last?.row === row) last.units += units
+    else lots.push({ row, units })
+  }
+
+  #take(owner: Channel | Root, units: bigint, from: 'oldest' | 'newest'): Lot[] {
+    const lots = this.#lots.get(owner) ?? []
+    const taken: Lot[] = []
+    while (units > 0n) {
+      const lot = lots.at(from === 'oldest' ? 0 : -1)
+      if (lot === undefined) break
+      const part = lot.units < units ? lot.units : units
+      taken.push({ row: lot.row, units: part })
+      lot.units -= part
+      units -= part
+      if (lot.units > 0n) continue
+      if (from === 'oldest') lots.shift()
+      else lots.pop()
+    }
+    return taken
+  }
+
+  #rowOf(of: Session | Channel): LedgerRow {
+    const known = this.#rows.get(of)
+    if (known !== undefined) return known
+    const row = 'id' in of ? newRow(of, of.channel) : newRow(undefined, of)
+    this.#rows.set(of, row)
+    return row
+  }
+}
+
+function newRow(session: Session | undefined, { rootId, index, root, payee }: Channel): LedgerRow {
+  return {
+    sessionId: session?.id,
+    rootId,
+    index,
+    peer: session?.peer ?? (root.leaves.length > 0 ? payee : root.descriptor.payer),
+    country: session?.country ?? '',
+    openedAtMs: session?.openedAtMs,
+    closedAtMs: undefined,
+    state: 'unknown',
+    closeReason: undefined,
+    up: 0n,
+    down: 0n,
+    pricePerGib: session?.pricePerGib ?? 0n,
+    earned: 0n,
+    claimed: 0n,
+    claimable: 0n,
+    fees: 0n,
+    unpaidBytes: 0n,
+    spent: 0n,
+    disputedBytes: 0n,
+    returned: 0n,
+    reasonCode: undefined,
+  }
+}
+
+function reasonOf(session: Session, row: LedgerRow): ReasonCode | undefined {
+  if (row.earned > 0n) return undefined
+  if (row.returned > 0n) return 'LOST'
+  if (session.up + session.down > 0n) return session.pricePerGib === 0n ? 'FREE' : 'BELOW_ONE_UNIT'
+  if (session.closed === undefined) return 'IN_PROGRESS'
+  return session.closed.up + session.closed.down > 0n ? 'UNPAID' : 'NO_TRAFFIC'
+}
+
+const sum = <T>(items: readonly T[], of: (item: T) => bigint): bigint => items.reduce((total, item) => total + of(item), 0n)
+
+function totalsOf(book: Book, rows: readonly LedgerRow[], accounts: Accounts): LedgerTotals {
+  return {
+    sessions: book.sessions.size,
+    up: sum(rows, (row) => row.up),
+    down: sum(rows, (row) => row.down),
+    earned: accounts.credits('earned'),
+    claimed: accounts.debits('claimed'),
+    claimable: accounts.debits('claimable'),
+    fees: accounts.debits('fees'),
+    unpaidBytes: sum(rows, (row) => row.unpaidBytes),
+    deposited: accounts.credits('deposited'),
+    spent: accounts.debits('spent'),
+    unspent: accounts.debits('escrow'),
+    refunded: accounts.debits('refunded'),
+    disputedBytes: sum(rows, (row) => row.disputedBytes),
+    returned: sum(rows, (row) => row.returned),
+  }
+}
+
+function identityHolds(totals: LedgerTotals, rows: readonly LedgerRow[], accounts: Accounts): boolean {
+  const columns = ['earned', 'claimed', 'claimable', 'fees', 'spent'] as const
+  return (
+    columns.every((column) => sum(rows, (row) => row[column]) === totals[column]) &&
+    rows.every((row) => row.earned === row.claimed + row.claimable + row.fees) &&
+    totals.earned === totals.claimed + totals.claimable + totals.fees &&
+    totals.deposited === totals.spent + totals.unspent + totals.refunded &&
+    accounts.balanced
+  )
+}
