@@ -4,36 +4,26 @@
  * A claim is a visible thing with a transaction: sent, then settled or failed, each a record. What the contract says it paid is the truth;
  * after a crash or a claim by somebody else the book is brought level with it.
  */
+import type { ChannelId, ClaimBatch, ClaimFate, ClaimPlan, Holding } from '../chain/index.ts'
 import type { Hex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
 import type { Observer } from '../protocol/observe.ts'
-import type { LeafProof } from '../protocol/tree.ts'
-import type { ChannelRef, Descriptor, Voucher } from '../protocol/voucher.ts'
+import type { ChannelRef } from '../protocol/voucher.ts'
 import type { Channel } from '../wallet/book.ts'
 import type { Vault } from '../wallet/vault.ts'
 
-/** Proof of a leaf with the root it belongs to: what a first claim brings. */
-export interface Activation extends LeafProof {
-  descriptor: Descriptor
-}
-
 /** What claiming asks of the chain. */
 export interface ClaimChain {
-  /** For each channel, in order: what the contract paid and whether it is active. */
-  channelsPaid(channels: readonly (ChannelRef & { payee: Hex; signer: Hex })[]): Promise<readonly { paid: bigint; active: boolean }[]>
-  /** Sends one claim; `sent` is called with the hash before the receipt is waited for. */
+  /** For each channel, in order, what the contract paid. */
+  channelsPaid(channels: readonly ChannelId[]): Promise<readonly { paid: bigint }[]>
+  /** Cuts what the contract will pay into transactions. */
+  planClaims(holdings: readonly Holding[]): Promise<ClaimPlan>
+  /** Sends one claim for this payee; `sent` is called with its hash before it leaves. */
   claim(batch: ClaimBatch, sent: (tx: Hex) => Promise<void>): Promise<{ tx: Hex; amount: bigint; fee: bigint }>
+  /** What became of a claim of which no answer came. */
+  claimedBy(tx: Hex): Promise<ClaimFate>
 }
-
-export interface ClaimBatch {
-  payee: Hex
-  activations: Activation[]
-  vouchers: Voucher[]
-}
-
-/** One transaction's worth: 100 vouchers are about 1.2M gas, far below any block, and larger batches save almost nothing more. */
-const BATCH_VOUCHERS = 100
 
 export interface ClaimResult {
   tx: Hex
@@ -57,32 +47,41 @@ export function createClaims(needs: { vault: Vault; chain: ClaimChain; payee: He
   const unclaimed = () => [...vault.book.channels.values()].filter(open)
   let running: Promise<ClaimResult[]> | undefined
 
-  async function level(channels: readonly Channel[]): Promise<readonly { paid: bigint; active: boolean }[]> {
+  /** What others claimed for us, and what a claim paid whose answer never came. */
+  async function level(): Promise<void> {
+    await recoverPending()
+    const channels = unclaimed()
     const states = await chain.channelsPaid(
       channels.map(({ rootId, index, root }) => ({ rootId, index, payee, signer: root.descriptor.signer })),
     )
-    for (const [i, channel] of channels.entries()) {
+    for (const [i, { rootId, index, paid: known }] of channels.entries()) {
       const { paid } = states[i]!
-      if (paid <= channel.paid) continue
-      await vault.record({ kind: 'high-water', rootId: channel.rootId, index: channel.index, cumulative: paid, source: 'chain', atMs: clock.nowMs() })
-      observer.log('claimed elsewhere', { rootId: channel.rootId, paid: paid.toString() })
+      if (paid <= known) continue
+      await vault.record({ kind: 'high-water', rootId, index, cumulative: paid, source: 'chain', atMs: clock.nowMs() })
+      observer.log('claimed elsewhere', { rootId, paid: paid.toString() })
     }
-    return states
+  }
+
+  async function recoverPending(): Promise<void> {
+    for (const { tx, vouchers } of [...vault.book.pendingClaims.values()]) {
+      const fate = await chain.claimedBy(tx)
+      if (fate.fate === 'mined') await recordSettled(fate, vouchers)
+      if (fate.fate === 'reverted') await vault.record({ kind: 'claim-failed', tx, why: 'reverted', atMs: clock.nowMs() })
+    }
+  }
+
+  async function recordSettled(
+    { tx, amount, fee }: { tx: Hex; amount: bigint; fee: bigint },
+    vouchers: readonly (ChannelRef & { cumulative: bigint })[],
+  ): Promise<void> {
+    const channels = vouchers.map(({ rootId, index, cumulative }) => ({ rootId, index, paid: cumulative }))
+    await vault.record({ kind: 'claim-settled', tx, amount, fee, channels, atMs: clock.nowMs() })
   }
 
   async function collect(): Promise<ClaimBatch[]> {
-    const channels = unclaimed()
-    const states = await level(channels)
-    const due = channels.map((channel, i) => ({ channel, active: states[i]!.active })).filter(({ channel }) => open(channel))
-    const batches: ClaimBatch[] = []
-    for (let at = 0; at < due.length; at += BATCH_VOUCHERS) {
-      const part = due.slice(at, at + BATCH_VOUCHERS)
-      batches.push({
-        payee,
-        activations: part.filter(({ active }) => !active).map(({ channel }) => activationOf(channel)),
-        vouchers: part.map(({ channel: { rootId, index, latest } }) => ({ rootId, index, payee, ...latest! })),
-      })
-    }
+    await level()
+    const { batches, skipped } = await chain.planClaims(unclaimed().map(holdingOf))
+    for (const { holding, reason } of skipped) observer.log('voucher not claimed', { rootId: holding.voucher.rootId, reason })
     return batches
   }
 
@@ -104,8 +103,7 @@ export function createClaims(needs: { vault: Vault; chain: ClaimChain; payee: He
         const vouchers = batch.vouchers.map(({ rootId, index, cumulative }) => ({ rootId, index, cumulative }))
         await vault.record({ kind: 'claim-sent', tx: hash, vouchers, atMs: clock.nowMs() })
       })
-      const channels = batch.vouchers.map(({ rootId, index, cumulative }) => ({ rootId, index, paid: cumulative }))
-      await vault.record({ kind: 'claim-settled', tx, amount, fee, channels, atMs: clock.nowMs() })
+      await recordSettled({ tx, amount, fee }, batch.vouchers)
       observer.count('claims', 1, { result: 'ok' })
       return { tx, vouchers: batch.vouchers.length, amount, fee }
     } catch (thrown) {
@@ -131,6 +129,9 @@ export function createClaims(needs: { vault: Vault; chain: ClaimChain; payee: He
   }
 }
 
-function activationOf({ root, index, cap, salt, siblings }: Channel): Activation {
-  return { descriptor: root.descriptor, index, cap, salt, siblings: [...siblings] }
+function holdingOf({ rootId, index, payee, root, cap, salt, siblings, latest }: Channel): Holding {
+  return {
+    activation: { descriptor: root.descriptor, index, cap, salt, siblings: [...siblings] },
+    voucher: { rootId, index, payee, ...latest! },
+  }
 }

@@ -3,7 +3,7 @@
  *
  *     provider   a voucher        claimable +   earned +
  *                a claim          claimed +  fees +   claimable -
- *                a lost channel   earned -   claimable -
+ *                a lost channel   earned -   claimable -      and back when it is found
  *     consumer   a root opened    escrow +   deposited +
  *                a voucher        spent +    escrow -
  *                a refund         refunded + escrow -
@@ -53,6 +53,8 @@ function entriesOf(movement: Movement, role: Role): LedgerEntry[] {
       const kept = amount - movement.fee
       return [kept >= 0n ? debit('claimed', kept) : credit('claimed', -kept), debit('fees', movement.fee), credit('claimable', amount)]
     }
+    case 'found':
+      return [debit('claimable', movement.units), credit('earned', movement.units)]
     case 'lost':
       return [debit('earned', movement.units), credit('claimable', movement.units)]
     case 'deposited':

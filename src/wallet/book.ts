@@ -347,7 +347,7 @@ function settle(book: Book, entries: readonly { channel: Channel; paid: bigint }
     const found = channel.lost - most(channel.cumulative - paid, 0n)
     if (channel.lost > 0n && found > 0n) {
       channel.lost -= found
-      movements.push({ kind: 'billed', channel, session: undefined, units: found })
+      movements.push({ kind: 'found', channel, units: found })
     }
   }
   book.fees += fee

@@ -133,6 +133,9 @@ class Rows {
         }
         break
       }
+      case 'found':
+        this.#find(movement.channel, movement.units)
+        break
       case 'deposited':
       case 'refunded':
         break
@@ -173,6 +176,20 @@ class Rows {
       row.fees += share
     }
     this.#charge(fee - shared)
+  }
+
+  /** What a claim settles is the oldest, so the oldest is found. */
+  #find(channel: Channel, units: bigint): void {
+    const rows = [...this.#rows.values()].filter((row) => row.rootId === channel.rootId && row.index === channel.index && row.returned > 0n)
+    for (const row of rows) {
+      const part = units < row.returned ? units : row.returned
+      row.returned -= part
+      row.earned += part
+      row.spent += part
+      row.claimable += part
+      units -= part
+      this.#push(channel, row, part)
+    }
   }
 
   /** The fee of a claim that paid nothing new comes off what was claimed before. */

@@ -78,5 +78,6 @@ export interface Counterparty {
 export type Movement =
   | { kind: 'deposited' | 'refunded' | 'returned'; root: Root; units: bigint }
   | { kind: 'billed'; channel: Channel; session: Session | undefined; units: bigint }
-  | { kind: 'lost'; channel: Channel; units: bigint }
+  /** Promised, but the root was closed before the claim; and found again, when the claim turns out to have been in time. */
+  | { kind: 'lost' | 'found'; channel: Channel; units: bigint }
   | { kind: 'settled'; channels: readonly { channel: Channel; units: bigint }[]; fee: bigint }

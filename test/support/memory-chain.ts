@@ -2,7 +2,7 @@
 import type { Hex } from '../../src/protocol/bytes.ts'
 import { foldProof } from '../../src/protocol/tree.ts'
 import { type ChannelRef, type Descriptor, rootIdOf } from '../../src/protocol/voucher.ts'
-import type { ClaimBatch } from '../../src/provider/claims.ts'
+import { type ClaimBatch, type Holding, planBatches } from '../../src/chain/claims.ts'
 
 export class MemoryChain {
   readonly balances = new Map<Hex, bigint>()
@@ -47,12 +47,35 @@ export class MemoryChain {
     },
   }
 
-  async claim(batch: ClaimBatch, sent: (tx: Hex) => Promise<void>) {
+  async planClaims(holdings: readonly Holding[]) {
+    this.#up()
+    const paid = holdings.map(({ voucher }) => this.paid.get(this.key(voucher)))
+    return planBatches(
+      holdings,
+      paid.map((units, i) => ({ cap: holdings[i]!.activation.cap, paid: units ?? 0n, active: units !== undefined })),
+      holdings.map(({ voucher }) => this.roots.get(voucher.rootId)?.state === 'open'),
+    )
+  }
+
+  claimsOf(payee: Hex) {
+    return {
+      channelsPaid: this.for(payee).channelsPaid,
+      planClaims: (holdings: readonly Holding[]) => this.planClaims(holdings),
+      claim: (batch: ClaimBatch, sent: (tx: Hex) => Promise<void>) => this.claim(payee, batch, sent),
+      claimedBy: () => this.claimedBy(),
+    }
+  }
+
+  async claimedBy() {
+    return { fate: 'unknown' } as const
+  }
+
+  async claim(payee: Hex, batch: ClaimBatch, sent: (tx: Hex) => Promise<void>) {
     this.#up()
     const tx = this.#tx()
     await sent(tx)
     for (const { descriptor, ...proof } of batch.activations) {
-      const top = foldProof(batch.payee, proof, descriptor.depth)
+      const top = foldProof(payee, proof, descriptor.depth)
       if (top?.root !== descriptor.root) throw new Error('bad proof')
       this.paid.set(this.key({ rootId: rootIdOf(descriptor), index: proof.index }), 0n)
     }
@@ -64,7 +87,7 @@ export class MemoryChain {
       amount += voucher.cumulative - before
       this.paid.set(this.key(voucher), voucher.cumulative)
     }
-    this.balances.set(batch.payee, (this.balances.get(batch.payee) ?? 0n) + amount)
+    this.balances.set(payee, (this.balances.get(payee) ?? 0n) + amount)
     return { tx, amount, fee: 0n }
   }
 }

@@ -93,7 +93,7 @@ export async function startProvider(options: ProviderOptions) {
     },
     keys.node.privateKey,
   )
-  const claims = createClaims({ vault, chain: { ...chain.for(payee), claim: (batch, sent) => chain.claim(batch, sent) }, payee, clock: systemClock, observer })
+  const claims = createClaims({ vault, chain: chain.claimsOf(payee), payee, clock: systemClock, observer })
   return { home, keys, vault, provider, offer, payee, claims, port: provider.listener.port }
 }
 
