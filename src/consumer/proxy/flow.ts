@@ -1,0 +1,80 @@
+/**
+ * One flow of an application: dial, answer, carry. SOCKS5 and HTTP CONNECT differ only in the bytes of the answer.
+ */
+import type { Duplex } from 'node:stream'
+import { asBywayError, BywayError } from '../../protocol/errors.ts'
+import { splice } from '../../tunnel/splice.ts'
+import type { Dialed, Dialer, DialRequest, Front, Route } from './index.ts'
+
+/** Time for an application to read the refusal before its connection goes, whatever it still sends. */
+const LINGER_MS = 2_000
+
+export interface Answers {
+  connected: (route: Route) => Uint8Array
+  failed: (error: BywayError) => Uint8Array
+}
+
+/** `client` is paused or not yet read. Resolves when the flow is over; never rejects. */
+export async function serveFlow(client: Duplex, request: DialRequest, answers: Answers, { dialer, observer }: Front): Promise<void> {
+  const gone = new AbortController()
+  const onClose = () => gone.abort(new BywayError('CONNECTION_RESET', 'the application went away'))
+  client.once('close', onClose)
+  // Keeps reading up to one buffer, so that a reset is noticed while we wait for the exit.
+  client.read(0)
+  let dialed: Dialed
+  try {
+    dialed = await dialer.dial(request, gone.signal)
+  } catch (thrown) {
+    const error = asBywayError(thrown)
+    observer.log('flow-refused', { code: error.code })
+    refuse(client, answers.failed(error))
+    return
+  } finally {
+    client.off('close', onClose)
+  }
+  const { stream, route } = dialed
+  if (client.destroyed) {
+    stream.on('error', () => {}) // our own reset, nobody is left to hear of it
+    stream.destroy(new BywayError('CONNECTION_RESET', 'the application went away'))
+    return
+  }
+  client.write(answers.connected(route))
+  const over = splice(client, stream)
+  // An application that sent its end while we dialled said so before splice could listen.
+  if (client.readableEnded) stream.end()
+  client.resume()
+  await over
+}
+
+/** The last words on a connection: sent, then the connection ends even if the application keeps talking. */
+export function refuse(client: Duplex, words: Uint8Array): void {
+  if (client.destroyed) return
+  client.end(words)
+  // Read on and throw away: closing with bytes unread would send a reset that overtakes the words.
+  client.resume()
+  const timer = setTimeout(() => client.destroy(), LINGER_MS)
+  client.once('close', () => clearTimeout(timer))
+}
+
+/** A dialer that holds at most `most` streams open at once, and knows which. */
+export function limitFlows(inner: Dialer, most: number): { dialer: Dialer; open: ReadonlySet<Duplex> } {
+  const open = new Set<Duplex>()
+  let dialing = 0
+  const dialer: Dialer = {
+    dial: async (request, signal) => {
+      if (open.size + dialing >= most) {
+        throw new BywayError('PROXY_TOO_MANY_FLOWS', `more than ${most} flows are open`, { hint: 'Close some, or raise the limit.' })
+      }
+      dialing++
+      try {
+        const dialed = await inner.dial(request, signal)
+        open.add(dialed.stream)
+        dialed.stream.once('close', () => open.delete(dialed.stream))
+        return dialed
+      } finally {
+        dialing--
+      }
+    },
+  }
+  return { dialer, open }
+}

@@ -1,0 +1,117 @@
+/**
+ * Streams for plain HTTP requests, dialled by the dialer and kept warm between requests.
+ *
+ * A pooled stream serves only requests with the same destination and the same route parameters. It is Node's own http.Agent with the
+ * dialer in place of `net.connect`; the few socket methods the agent expects of a stream are given to it.
+ */
+import { Agent, type ClientRequest } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { formatDestination } from '../../protocol/destination.ts'
+import type { Dialed, Dialer, DialRequest, Route } from './index.ts'
+import { parametersKey } from './username.ts'
+
+/** Idle streams kept for one destination and route: what a browser would open at most, with room for a few of them. */
+const MAX_IDLE_EACH = 32
+
+/** Travels through the request options of `http.request` to the agent. */
+export interface PoolOptions extends DialRequest {
+  signal: AbortSignal
+}
+
+const routes = new WeakMap<Duplex, Route>()
+
+/** The exit behind a stream of a pool. */
+export function routeOf(stream: Duplex | null): Route | undefined {
+  return stream === null ? undefined : routes.get(stream)
+}
+
+export class FlowAgent extends Agent {
+  readonly #dialer: Dialer
+  readonly #idleMs: number
+  readonly #idle = new Map<Duplex, NodeJS.Timeout>()
+
+  /** `idleMs` 0: every request gets a stream of its own. */
+  constructor(dialer: Dialer, idleMs: number) {
+    super({ keepAlive: idleMs > 0, maxFreeSockets: MAX_IDLE_EACH })
+    this.#dialer = dialer
+    this.#idleMs = idleMs
+  }
+
+  override getName(options?: object): string {
+    const { destination, parameters } = flowOf(options)
+    return `${formatDestination(destination)} ${parametersKey(parameters)}`
+  }
+
+  override createConnection(options: object, callback: (error: Error | null, stream: Duplex) => void): undefined {
+    void this.#connect(flowOf(options), callback)
+  }
+
+  async #connect({ destination, parameters, signal }: PoolOptions, callback: (error: Error | null, stream: Duplex) => void): Promise<void> {
+    let dialed: Dialed
+    try {
+      dialed = await this.#dialer.dial({ destination, parameters }, signal)
+    } catch (error) {
+      callback(error as Error, undefined as never) // the agent looks at the error first
+      return
+    }
+    routes.set(dialed.stream, dialed.route)
+    callback(null, likeSocket(dialed.stream))
+  }
+
+  override keepSocketAlive(stream: Duplex): boolean {
+    const keep = super.keepSocketAlive(stream) as unknown as boolean
+    if (keep) {
+      // An origin that ends an idle connection ended it for good: half-open is of no use here.
+      stream.once('end', close)
+      this.#idle.set(
+        stream,
+        setTimeout(() => stream.destroy(), this.#idleMs),
+      )
+      stream.once('close', () => this.#forget(stream))
+    }
+    return keep
+  }
+
+  override reuseSocket(stream: Duplex, request: ClientRequest): void {
+    this.#forget(stream)
+    stream.off('end', close)
+    super.reuseSocket(stream, request)
+  }
+
+  /** Closes what no request uses. */
+  closeIdle(): void {
+    for (const stream of this.#idle.keys()) stream.destroy()
+  }
+
+  #forget(stream: Duplex): void {
+    clearTimeout(this.#idle.get(stream))
+    this.#idle.delete(stream)
+  }
+}
+
+function close(this: Duplex): void {
+  this.destroy()
+}
+
+function flowOf(options: object | undefined): PoolOptions {
+  return (options as { flow: PoolOptions }).flow
+}
+
+/** Socket methods Node's HTTP client calls without asking; on a flow they mean nothing, except `destroySoon`. */
+function likeSocket(stream: Duplex): Duplex {
+  const nothing = () => stream
+  const missing = {
+    ref: nothing,
+    unref: nothing,
+    setKeepAlive: nothing,
+    setNoDelay: nothing,
+    setTimeout: nothing,
+    destroySoon: () => {
+      if (stream.writable) stream.end()
+      if (stream.writableFinished) stream.destroy()
+      else stream.once('finish', () => stream.destroy())
+    },
+  }
+  for (const [name, method] of Object.entries(missing)) if (!(name in stream)) Object.assign(stream, { [name]: method })
+  return stream
+}

@@ -1,0 +1,170 @@
+/**
+ * What an application asks of a route, written into the proxy username as the market does:
+ *
+ *   ACCOUNT[-country-xx][-city-NAME][-asn-N][-type-residential|hosting][-session-ID][-sessionduration-MIN][-maxprice-DOLLARS]
+ *          [-provider-KEY][-strict-1]
+ *
+ * The same keys may come as `Byway-*` request headers (`Byway-Country: de`). Nothing is ignored: an unknown key, a key given twice or a
+ * value out of range refuses the request and says why, because traffic through the wrong country is worse than none.
+ */
+import { parseDollars } from '../../protocol/dollars.ts'
+import { BywayError } from '../../protocol/errors.ts'
+
+export interface RouteParameters {
+  account: string
+  /** Lower-case ISO 3166 code. */
+  country?: string
+  city?: string
+  asn?: number
+  type?: 'residential' | 'hosting'
+  /** Flows with one session id leave through one exit while it lasts; without, each flow may leave elsewhere. */
+  sessionId?: string
+  sessionMinutes: number
+  /** Units per GiB. */
+  maxPricePerGib?: bigint
+  provider?: string
+  /** Fail rather than move to another provider when the one of the session leaves. */
+  strict: boolean
+}
+
+// --- Fixed by RFC 1929 and by what other gateways accept. ---
+const MAX_USERNAME_BYTES = 255
+const DEFAULT_SESSION_MINUTES = 10
+const MAX_SESSION_MINUTES = 1_440 // a day
+const MAX_ASN = 2 ** 32 - 1
+
+// --- Our choices. ---
+export const DEFAULT_ACCOUNT = 'any'
+/** Longer ids and keys than any market uses, short enough to keep as map keys. */
+const MAX_VALUE_BYTES = 128
+const HEADER_PREFIX = 'byway-'
+
+const WORD = /^[A-Za-z0-9_.]+$/
+
+const KEYS = ['country', 'city', 'asn', 'type', 'session', 'sessionduration', 'maxprice', 'provider', 'strict'] as const
+type Key = (typeof KEYS)[number]
+
+/** Spellings of other gateways, so that a scraper works by changing the host. */
+const ALIASES: Readonly<Record<string, Key>> = {
+  cc: 'country',
+  sessid: 'session',
+  sesstime: 'sessionduration',
+  ttl: 'sessionduration',
+  lifetime: 'sessionduration',
+}
+
+type Given = Map<Key, string>
+
+/** Throws PROXY_PARAMETER_UNKNOWN or PROXY_PARAMETER_INVALID. `undefined` or empty means no credentials were sent. */
+export function parseUsername(username: string | undefined): RouteParameters {
+  return parseParameters(username, [])
+}
+
+/**
+ * `headers` are name and value in turn, as `rawHeaders` has them; other names than `Byway-*` are passed over. A key may come both ways only
+ * with the same value.
+ */
+export function parseParameters(username: string | undefined, headers: readonly string[]): RouteParameters {
+  const { account, given } = readUsername(username ?? '')
+  for (const [key, value] of readHeaders(headers)) {
+    if ((given.get(key) ?? value) !== value) throw invalid(key, 'differs between the username and the header')
+    given.set(key, value)
+  }
+  const parameters: RouteParameters = { account, sessionMinutes: DEFAULT_SESSION_MINUTES, strict: false }
+  for (const [key, value] of given) READERS[key](parameters, value)
+  return parameters
+}
+
+/** Whether a header speaks to this proxy and must not travel on. */
+export function isParameterHeader(name: string): boolean {
+  return name.toLowerCase().startsWith(HEADER_PREFIX)
+}
+
+/** Equal for equal parameters: what may share a pooled connection. */
+export function parametersKey(parameters: RouteParameters): string {
+  const fields = Object.entries(parameters).sort(([a], [b]) => (a < b ? -1 : 1))
+  return fields.map(([name, value]) => `${name}=${String(value)}`).join(' ')
+}
+
+function readUsername(username: string): { account: string; given: Given } {
+  if (username === '') return { account: DEFAULT_ACCOUNT, given: new Map() }
+  if (username.length > MAX_USERNAME_BYTES) throw invalid('username', `is longer than ${MAX_USERNAME_BYTES} bytes`)
+  const [account = '', ...words] = username.split('-')
+  if (!WORD.test(account)) throw invalid('account', 'must be letters, digits, _ or .')
+  if (words.length % 2 === 1) throw invalid(words.at(-1)!, 'has no value; write key-value pairs after the account')
+  const given: Given = new Map()
+  for (let i = 0; i < words.length; i += 2) put(given, words[i]!, words[i + 1]!)
+  return { account, given }
+}
+
+/** `Byway-Max-Price` and `Byway-MaxPrice` are both `maxprice`: headers are written with hyphens, usernames cannot be. */
+function readHeaders(headers: readonly string[]): Given {
+  const given: Given = new Map()
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (isParameterHeader(headers[i]!)) put(given, headers[i]!.slice(HEADER_PREFIX.length).replaceAll('-', ''), headers[i + 1]!)
+  }
+  return given
+}
+
+function put(given: Given, name: string, value: string): void {
+  const lower = name.toLowerCase()
+  const key = Object.hasOwn(ALIASES, lower) ? ALIASES[lower]! : KEYS.find((known) => known === lower)
+  if (key === undefined) {
+    throw new BywayError('PROXY_PARAMETER_UNKNOWN', `unknown route parameter ${shown(name)}`, { hint: `Known are ${KEYS.join(', ')}.` })
+  }
+  if (given.has(key)) throw invalid(key, 'is given twice')
+  if (value.length > MAX_VALUE_BYTES || !WORD.test(value)) throw invalid(key, `must be 1 to ${MAX_VALUE_BYTES} letters, digits, _ or .`)
+  given.set(key, value)
+}
+
+const READERS: Readonly<Record<Key, (parameters: RouteParameters, value: string) => void>> = {
+  country: (parameters, value) => {
+    if (!/^[A-Za-z]{2}$/.test(value)) throw invalid('country', 'must be a two-letter country code')
+    parameters.country = value.toLowerCase()
+  },
+  city: (parameters, value) => {
+    parameters.city = value.toLowerCase()
+  },
+  asn: (parameters, value) => {
+    parameters.asn = integer('asn', value, 1, MAX_ASN)
+  },
+  type: (parameters, value) => {
+    if (value !== 'residential' && value !== 'hosting') throw invalid('type', 'must be residential or hosting')
+    parameters.type = value
+  },
+  session: (parameters, value) => {
+    parameters.sessionId = value
+  },
+  sessionduration: (parameters, value) => {
+    parameters.sessionMinutes = integer('sessionduration', value, 1, MAX_SESSION_MINUTES)
+  },
+  maxprice: (parameters, value) => {
+    const price = parseDollars(value)
+    if (price === undefined) throw invalid('maxprice', 'must be dollars per GiB, such as 0.5')
+    parameters.maxPricePerGib = price
+  },
+  provider: (parameters, value) => {
+    parameters.provider = value
+  },
+  strict: (parameters, value) => {
+    if (value !== '0' && value !== '1') throw invalid('strict', 'must be 0 or 1')
+    parameters.strict = value === '1'
+  },
+}
+
+function integer(key: Key, value: string, min: number, max: number): number {
+  const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN
+  if (!(number >= min && number <= max)) throw invalid(key, `must be a number from ${min} to ${max}`)
+  return number
+}
+
+function invalid(what: string, why: string): BywayError {
+  return new BywayError('PROXY_PARAMETER_INVALID', `route parameter ${shown(what)} ${why}`, {
+    hint: 'Usernames read ACCOUNT-country-de-session-a1-sessionduration-30.',
+  })
+}
+
+/** A name from outside, short and harmless enough for a message. */
+function shown(name: string): string {
+  return JSON.stringify(name.slice(0, 32).replaceAll(/[^\x20-\x7e]/g, '?'))
+}
