@@ -18,7 +18,8 @@ import type { Vault } from '../wallet/vault.ts'
 export interface DepositChain {
   /** Units the wallet can deposit. */
   balance(): Promise<bigint>
-  openRoot(descriptor: Descriptor): Promise<{ tx: Hex }>
+  /** `tx` is undefined when the root was open already. */
+  openRoot(descriptor: Descriptor): Promise<{ tx: Hex | undefined }>
   rootState(rootId: Hex): Promise<'none' | 'open' | 'closed'>
   /** For each channel, in order, what the contract has paid. */
   channelsPaid(channels: readonly (ChannelRef & { payee: Hex; signer: Hex })[]): Promise<readonly { paid: bigint }[]>
@@ -173,7 +174,7 @@ export function createDeposits(needs: DepositNeeds): Deposits {
     observer.log('opening a root', { rootId, providers: payees.length, units: tree.sum.toString() })
     try {
       const { tx } = await chain.openRoot(descriptor)
-      await vault.record({ kind: 'root-opened', rootId, tx, atMs: clock.nowMs() })
+      await vault.record({ kind: 'root-opened', rootId, tx: tx ?? NO_TX, atMs: clock.nowMs() })
     } catch (thrown) {
       const error = asBywayError(thrown, 'TRANSACTION_FAILED')
       // Only a refusal is final. Without an answer the transaction may still be mined: recover() will ask.

@@ -21,7 +21,7 @@ import { ProviderSession } from './session.ts'
 import { checkPresented, type PresentedChannel, type Terms } from './terms.ts'
 import { connectWhoami } from './whoami.ts'
 
-export { createClaims, type Claims } from './claims.ts'
+export { type ClaimResult, type Claims, createClaims } from './claims.ts'
 export type { ChannelGuard } from './opening.ts'
 
 /** A connection that has not said what it is for by then is nobody's. */
@@ -42,6 +42,8 @@ export interface ProviderNeeds extends OpeningNeeds {
 
 export interface Provider {
   readonly listener: TlsListener
+  /** Of its TLS key: what an offer carries. */
+  readonly pin: Hex
   sessions(): SessionView[]
   close(): Promise<void>
 }
@@ -205,6 +207,7 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
 
   return {
     listener,
+    pin: needs.certificate.pin,
     sessions: () =>
       [...sessions.values()].map((session) => ({
         id: session.id,

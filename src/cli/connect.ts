@@ -1,0 +1,102 @@
+/** `byway connect`: a local proxy through the exits others sell. */
+import { randomBytes } from 'node:crypto'
+import type { Command } from 'commander'
+import { type Consumer, createConsumer, createDeposits, createProxy } from '../consumer/index.ts'
+import { folderDiscovery } from '../discovery/index.ts'
+import { systemClock } from '../protocol/clock.ts'
+import { RESERVED_NAME } from '../protocol/destination.ts'
+import { asBywayError } from '../protocol/errors.ts'
+import { untilAsked } from './daemon.ts'
+import { daemonHome } from './homes.ts'
+import { type Node, openNode } from './node.ts'
+import type { Output } from './output.ts'
+import { type Env, loadSettings, type Settings } from './resolve.ts'
+import { keysOf, type KeysOf } from './settings.ts'
+
+export const WHOAMI_URL = `http://${RESERVED_NAME}/`
+
+type ConnectSettings = Settings<KeysOf<'connect'>>['values']
+
+export async function connect(command: Command, env: Env, output: Output): Promise<void> {
+  const { values: settings, sources } = await loadSettings(command, keysOf('connect'), env)
+  const stopped = untilAsked()
+  const paths = daemonHome(settings.home, sources.home.kind !== 'default', 'consumer')
+  let consumer: Consumer | undefined
+  const node = await openNode({
+    role: 'consumer',
+    paths,
+    settings,
+    env,
+    gauges: {
+      sessions_open: () => consumer?.sessions().length,
+      flows_open: () => consumer?.sessions().reduce((sum, session) => sum + session.flows, 0),
+    },
+  })
+  const proxy = createProxy({ dialer: { dial: (request, signal) => consumer!.dial(request, signal) } }, { observer: node.observer })
+  try {
+    const address = await proxy.listen(settings.proxyHost, settings.proxyPort)
+    consumer = await startConsumer(node, settings)
+    await node.serve(routesOf(node, consumer, address))
+    output.event('ready', { role: 'consumer', home: paths.home, wallet: node.wallet.address, proxy: address, whoami: WHOAMI_URL })
+    output.line(`proxy on ${address.host} port ${address.port} (SOCKS5 and HTTP); wallet ${node.wallet.address}`)
+    output.line(`try: curl -x http://any@${address.host}:${address.port} ${WHOAMI_URL}`)
+    const why = await stopped
+    output.note(`stopping (${why})`)
+  } finally {
+    await proxy.close()
+    await consumer?.close()
+    await node.close()
+  }
+}
+
+async function startConsumer(node: Node, settings: ConnectSettings): Promise<Consumer> {
+  const { vault, client, wallet, keys, observer, network } = node
+  const discovery = folderDiscovery(settings.offers, { clock: systemClock, observer })
+  const deposits = createDeposits({
+    vault,
+    chain: {
+      balance: async () => (await client.balances(wallet.address)).dollars,
+      openRoot: (descriptor) => client.openRoot(descriptor, wallet),
+      rootState: async (rootId) => (await client.rootState(rootId)).state,
+      channelsPaid: (channels) => client.channelsPaid(channels),
+    },
+    payer: wallet.address,
+    sessionKey: (nonce) => keys.sessionKey(nonce).secret(),
+    randomBytes,
+    payees: async () => (await discovery.offers()).filter(({ body }) => body.channels === network.channels).map(({ body }) => body.payee),
+    clock: systemClock,
+    observer,
+    settings,
+  })
+  try {
+    await client.check()
+    await deposits.recover()
+  } catch (thrown) {
+    const error = asBywayError(thrown)
+    if (error.code !== 'RPC_UNREACHABLE') throw error
+    observer.warn('CHAIN_UNREACHABLE', {})
+  }
+  return createConsumer({
+    vault,
+    deposits,
+    domain: { chainId: network.chainId, channels: network.channels },
+    clock: systemClock,
+    observer,
+    offers: () => discovery.offers(),
+    maxPricePerGib: settings.maxPrice,
+    random: Math.random,
+  })
+}
+
+function routesOf(node: Node, consumer: Consumer, proxy: { host: string; port: number }) {
+  return {
+    'GET /v1/status': async () => ({
+      role: 'consumer',
+      wallet: node.wallet.address,
+      proxy,
+      sessions: consumer.sessions(),
+      warnings: node.warnings.list(),
+    }),
+  } as const
+}
+

@@ -1,0 +1,94 @@
+/**
+ * Opens a node: lock first, then keys, journal, chain client, log, metrics and the local API. What every daemon and every command that
+ * signs needs, taken in the order that can be undone.
+ */
+import { apiApp, type Routes, standardRoutes } from '../api/app.ts'
+import { createLog, type LogLevel } from '../api/log.ts'
+import { createMetrics, type GaugeReaders, type Metrics } from '../api/metrics.ts'
+import { createObserver } from '../api/observer.ts'
+import { serveApi } from '../api/server.ts'
+import { socketPath } from '../api/socket.ts'
+import { createWarnings, type Warnings } from '../api/warnings.ts'
+import { type ChannelsClient, type Network, type Wallet, walletFromKey } from '../chain/index.ts'
+import { systemClock } from '../protocol/clock.ts'
+import { asBywayError } from '../protocol/errors.ts'
+import type { Observer } from '../protocol/observe.ts'
+import { diskFromEnvironment } from '../wallet/disk.ts'
+import { readJournal } from '../wallet/journal.ts'
+import { type Keys, openKeys } from '../wallet/keys.ts'
+import { acquireLock } from '../wallet/lock.ts'
+import type { HomePaths } from '../wallet/paths.ts'
+import type { Role } from '../wallet/records.ts'
+import { Vault } from '../wallet/vault.ts'
+import { clientFor, type NetworkSettings, networkFor } from './network.ts'
+import type { Env } from './resolve.ts'
+
+export const VERSION = '0.1.0'
+
+export interface NodeOptions {
+  role: Role
+  paths: HomePaths
+  settings: NetworkSettings & { passphraseFile?: string | undefined; logLevel?: LogLevel }
+  env: Env
+  gauges?: GaugeReaders
+}
+
+export interface Node {
+  paths: HomePaths
+  keys: Keys
+  wallet: Wallet
+  vault: Vault
+  network: Network
+  client: ChannelsClient
+  observer: Observer
+  warnings: Warnings
+  metrics: Metrics
+  /** Serves the local API; closed with the node. */
+  serve(routes: Routes): Promise<void>
+  close(): Promise<void>
+}
+
+export async function openNode({ role, paths, settings, env, gauges = {} }: NodeOptions): Promise<Node> {
+  const clock = systemClock
+  const lock = await acquireLock(paths, clock.nowMs())
+  const closers: (() => Promise<unknown>)[] = [() => lock.release()]
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer()
+  }
+  try {
+    const disk = diskFromEnvironment(env)
+    const keys = await openKeys({ disk, paths, passphraseFile: settings.passphraseFile, env })
+    const wallet = walletFromKey(keys.wallet.secret())
+    const genesis = (await readJournal(disk, paths.journal))?.records[0]
+    const network = networkFor(settings, genesis?.kind === 'genesis' ? genesis : undefined)
+    const warnings = createWarnings(clock.nowMs)
+    const metrics = createMetrics({ version: VERSION, warnings, gauges })
+    const human = process.stderr.isTTY
+    const log = createLog({ level: settings.logLevel ?? 'info', human, write: (line) => process.stderr.write(`${line}\n`), now: clock.nowMs })
+    const observer = createObserver({ metrics, warnings, log })
+    const { chainId, channels, dollar: token } = network
+    const vault = await Vault.open(disk, paths.journal, { role, chainId, channels, token, wallet: wallet.address }, clock)
+    closers.push(() => vault.close())
+    if (vault.tornBytes > 0) observer.log('torn journal tail cut off', { bytes: vault.tornBytes })
+    return {
+      paths,
+      keys,
+      wallet,
+      vault,
+      network,
+      client: clientFor(settings, network),
+      observer,
+      warnings,
+      metrics,
+      async serve(routes) {
+        const health = () => ({ ok: true, role })
+        const api = await serveApi(apiApp({ ...standardRoutes({ metrics, warnings, health }), ...routes }), socketPath(paths.home, env))
+        closers.push(() => api.close())
+      },
+      close,
+    }
+  } catch (thrown) {
+    await close().catch((failure) => process.stderr.write(`${asBywayError(failure).message}\n`))
+    throw thrown
+  }
+}

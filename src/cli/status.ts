@@ -1,0 +1,94 @@
+/** `byway status`: what the running nodes are doing now. */
+import type { Command } from 'commander'
+import { z } from 'zod'
+import { callDaemon } from '../api/client.ts'
+import { socketPath } from '../api/socket.ts'
+import { asBywayError, BywayError } from '../protocol/errors.ts'
+import { WARNINGS } from '../protocol/observe.ts'
+import { formatBytes, formatDuration, formatUsd, shortHex } from './format.ts'
+import { readHomes } from './homes.ts'
+import type { Output } from './output.ts'
+import type { Env } from './resolve.ts'
+import { keysOf } from './settings.ts'
+
+const units = z.string().transform(BigInt)
+const session = z.object({
+  id: z.string(),
+  payer: z.string().optional(),
+  provider: z.string().optional(),
+  country: z.string().optional(),
+  openedAtMs: z.number(),
+  up: units,
+  down: units,
+  unpaidBytes: units,
+  links: z.number().optional(),
+  flows: z.number().optional(),
+})
+const statusAnswer = z.object({
+  role: z.enum(['provider', 'consumer']),
+  wallet: z.string(),
+  country: z.string().optional(),
+  claimable: units.optional(),
+  listen: z.object({ host: z.string(), port: z.number() }).optional(),
+  proxy: z.object({ host: z.string(), port: z.number() }).optional(),
+  sessions: z.array(session),
+  warnings: z.array(z.object({ code: z.string() }).loose()),
+})
+
+export async function status(command: Command, env: Env, output: Output): Promise<void> {
+  const homes = await readHomes(command, keysOf('status'), env)
+  const nodes = await Promise.all(
+    homes.map(async ({ name, paths }) => {
+      try {
+        return { name, home: paths.home, running: true as const, raw: await callDaemon(socketPath(paths.home, env), 'GET /v1/status') }
+      } catch (thrown) {
+        const error = asBywayError(thrown)
+        if (error.code !== 'DAEMON_UNREACHABLE') throw error
+        return { name, home: paths.home, running: false as const }
+      }
+    }),
+  )
+  output.result({ nodes: nodes.map((node) => (node.running ? { ...node, raw: undefined, status: node.raw } : node)) }, () => {
+    for (const node of nodes) {
+      if (!node.running) {
+        output.line(`${node.name}: not running`)
+        continue
+      }
+      const parsed = statusAnswer.safeParse(node.raw)
+      if (!parsed.success) throw new BywayError('MESSAGE_MALFORMED', `${node.name} answers in a form this command does not know`)
+      show(node.name, parsed.data, output)
+    }
+  })
+}
+
+function show(name: string, { role, listen, proxy, wallet, claimable, sessions, warnings }: z.output<typeof statusAnswer>, output: Output): void {
+  const at = proxy ?? listen
+  const money = claimable === undefined ? '' : `, claimable ${formatUsd(claimable)}`
+  output.line(output.style('bold', `${name} (${role}) on ${at?.host}:${at?.port}, wallet ${wallet}${money}`))
+  if (sessions.length > 0) {
+    output.table(
+      [
+        { title: 'session' },
+        { title: 'with' },
+        { title: 'open for', align: 'right' },
+        { title: 'up', align: 'right' },
+        { title: 'down', align: 'right' },
+        { title: 'unpaid', align: 'right' },
+        { title: 'flows', align: 'right' },
+      ],
+      sessions.map((s) => [
+        shortHex(s.id),
+        `${shortHex(s.provider ?? s.payer ?? '')} ${s.country ?? ''}`,
+        formatDuration(Date.now() - s.openedAtMs),
+        formatBytes(s.up),
+        formatBytes(s.down),
+        formatBytes(s.unpaidBytes),
+        String(s.flows ?? s.links ?? 0),
+      ]),
+    )
+  }
+  for (const { code } of warnings) {
+    const known = Object.hasOwn(WARNINGS, code) ? WARNINGS[code as keyof typeof WARNINGS].text : ''
+    output.line(output.style('yellow', `  ${code}: ${known}`))
+  }
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+/** The `byway` command: wiring only. Each subcommand is one file in cli/. */
+import { Command } from 'commander'
+import { claim } from './cli/claim.ts'
+import { config } from './cli/config.ts'
+import { connect } from './cli/connect.ts'
+import { doctor } from './cli/doctor.ts'
+import { ledger } from './cli/ledger.ts'
+import { VERSION } from './cli/node.ts'
+import { createOutput, type Output } from './cli/output.ts'
+import { addSettings, type Env } from './cli/resolve.ts'
+import { type CommandName, keysOf } from './cli/settings.ts'
+import { share } from './cli/share.ts'
+import { status } from './cli/status.ts'
+import { up } from './cli/up.ts'
+import { verify } from './cli/verify.ts'
+import { wallet } from './cli/wallet.ts'
+
+type Run = (command: Command, env: Env, output: Output) => Promise<void>
+
+const COMMANDS: Record<CommandName, { about: string; run: Run }> = {
+  up: { about: 'Start the local exchange: a chain, providers, a consumer and its proxy, on this machine.', run: up },
+  share: { about: 'Sell this line: carry traffic for others and be paid for every megabyte.', run: share },
+  connect: { about: 'Open a local proxy through the exits others sell.', run: connect },
+  status: { about: 'Show the running nodes: sessions, what is unpaid, warnings.', run: status },
+  wallet: { about: 'Show addresses and balances, and send dollars.', run: wallet },
+  ledger: { about: 'Show every session with bytes, price and money, and the totals.', run: ledger },
+  claim: { about: 'Turn vouchers into dollars on chain.', run: claim },
+  verify: { about: 'Recompute the ledger from vouchers and chain, and name the first difference.', run: verify },
+  doctor: { about: 'Check what a node needs: chain, contracts, clock, disk, ports, offers.', run: doctor },
+  config: { about: 'Show every setting, its value and where that comes from.', run: config },
+}
+
+const env = process.env
+// The command line is looked at once before it is parsed: a parse error must already come out in the right form.
+const output = createOutput({ stdout: process.stdout, stderr: process.stderr, env, json: process.argv.includes('--json') })
+
+const program = new Command('byway')
+  .description('An open exchange for internet bandwidth.')
+  .version(VERSION)
+  .exitOverride()
+  .configureOutput({ writeErr: () => {} })
+  .showSuggestionAfterError()
+
+for (const [name, { about, run }] of Object.entries(COMMANDS) as [CommandName, (typeof COMMANDS)[CommandName]][]) {
+  const command = program.command(name).description(about).exitOverride().configureOutput({ writeErr: () => {} })
+  addSettings(command, keysOf(name))
+  if (name === 'claim') {
+    command.option('--order <file>', 'Write an order that lets somebody else submit the claim for --submitter-fee, and send nothing.')
+    command.option('--submit <file>', 'Submit the claim order in a file, of any provider, and keep its fee.')
+  }
+  if (name === 'wallet') {
+    command.option('--send <dollars>', 'Send dollars from the wallet (with --to).')
+    command.option('--to <address>', 'Where to send them.')
+  }
+  command.action(() => run(command, env, output))
+}
+
+try {
+  if (process.argv.length <= 2) program.outputHelp()
+  else await program.parseAsync()
+} catch (thrown) {
+  process.exitCode = output.fail(thrown)
+}
+// What still holds the loop now is a timer or a socket nobody waits for.
+if (process.exitCode !== undefined || process.argv.length > 2) process.exit()
