@@ -16,6 +16,9 @@ export async function ledger(command: Command, env: Env, output: Output): Promis
       output.line(output.style('bold', `${node.name} (${node.role})`))
       if (node.role === 'provider') showProvider(node, output)
       else showConsumer(node, output)
+      for (const code of new Set(node.rows.map((row) => row.reasonCode).filter((code) => code !== undefined))) {
+        output.line(`  ${code}: ${REASON_CODES[code]}`)
+      }
       if (!node.identityHolds) output.line(output.style('red', 'the accounts do not add up: please report this'))
     }
   })
@@ -42,7 +45,7 @@ const COMMON = [
   { title: 'per GiB', ...number },
 ]
 
-const reason = ({ reasonCode }: LedgerRow) => (reasonCode === undefined ? '' : `${reasonCode}: ${REASON_CODES[reasonCode]}`)
+const reason = ({ reasonCode }: LedgerRow) => reasonCode ?? ''
 
 function showProvider({ rows, totals }: Ledger, output: Output): void {
   const money = ['earned', 'claimed', 'claimable', 'fees'] as const

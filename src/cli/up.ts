@@ -63,6 +63,8 @@ export async function up(command: Command, env: Env, output: Output): Promise<vo
       if (failed !== undefined) throw failed.reason
     })
     const consumer = await progress.step('starting the consumer', () => startConsumer(world))
+    // Providers come up in any order; people read them in one.
+    children.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
     children.push(consumer)
     await progress.step('funding wallets with test dollars', async () => {
       await fundDevnet(anvil!.rpc, contracts.dollar, consumer.ready.wallet, CONSUMER_FUNDS)

@@ -124,7 +124,7 @@ class Rows {
       case 'lost':
       case 'returned': {
         // The last vouchers are the ones nobody claimed.
-        const owner = movement.kind === 'lost' ? movement.channel : movement.root
+        const owner = 'channel' in movement ? movement.channel : movement.root
         for (const { row, units } of this.#take(owner, movement.units, 'newest')) {
           row.earned -= units
           row.spent -= units

@@ -32,7 +32,18 @@ export class Vault {
     const vault = new Vault(book, journal, tornBytes)
     if (book.genesis === undefined) await vault.record({ kind: 'genesis', version: 1, ...node, atMs: clock.nowMs() })
     await vault.record({ kind: 'started', atMs: clock.nowMs() })
+    await vault.#closeOrphans(clock.nowMs())
     return vault
+  }
+
+  /** Sessions the last run had no time to close end with what their vouchers pay for: nothing else of them survived. */
+  async #closeOrphans(atMs: number): Promise<void> {
+    const open = [...this.book.sessions.values()].filter((session) => session.closed === undefined)
+    await Promise.all(
+      open.map(({ id: sessionId, channel: { rootId, index }, up, down }) =>
+        this.record({ kind: 'session-closed', rootId, index, sessionId, up, down, reason: 'restarted', atMs }),
+      ),
+    )
   }
 
   /** Resolves when the record is durable. STATE_CORRUPT when it cannot follow what came before, DISK_FAILED when it was not written. */
