@@ -7,7 +7,7 @@ import { splice } from '../../tunnel/splice.ts'
 import type { Dialed, Dialer, DialRequest, Front, Route } from './index.ts'
 
 /** Time for an application to read the refusal before its connection goes, whatever it still sends. */
-const LINGER_MS = 2_000
+const LINGER_MS = 1_000
 
 export interface Answers {
   connected: (route: Route) => Uint8Array
