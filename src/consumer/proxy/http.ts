@@ -53,6 +53,7 @@ export function createHttpFront(front: Front): HttpFront {
       if (closing) server.closeIdleConnections()
     })
     try {
+      checkVersion(request)
       forward.request(request, response, requestParameters(request))
     } catch (thrown) {
       answerError(response, asBywayError(thrown), front)
@@ -75,6 +76,7 @@ export function createHttpFront(front: Front): HttpFront {
     client.pause()
     if (head.length > 0) client.unshift(head)
     try {
+      checkVersion(request)
       const destination = connectTarget(request)
       const parameters = requestParameters(request)
       void serveFlow(client, { destination, parameters }, ANSWERS, front)
@@ -108,6 +110,11 @@ export function createHttpFront(front: Front): HttpFront {
 }
 
 const ANSWERS = { connected: rawConnected, failed: rawHttpReply }
+
+/** Node's parser also lets 0.9 and 2.0 pass. */
+function checkVersion({ httpVersion }: IncomingMessage): void {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw new BywayError('PROXY_MALFORMED', 'the request is not HTTP/1.1 or HTTP/1.0')
+}
 
 function connectTarget(request: IncomingMessage): Destination {
   const match = /^(\[[^\]]+\]|[^:[\]@/]+):(\d{1,5})$/.exec(request.url ?? '')

@@ -55,6 +55,7 @@ export class FlowAgent extends Agent {
       return
     }
     routes.set(dialed.stream, dialed.route)
+    dialed.stream.once('close', () => this.#forget(dialed.stream))
     callback(null, likeSocket(dialed.stream))
   }
 
@@ -67,7 +68,6 @@ export class FlowAgent extends Agent {
         stream,
         setTimeout(() => stream.destroy(), this.#idleMs),
       )
-      stream.once('close', () => this.#forget(stream))
     }
     return keep
   }
