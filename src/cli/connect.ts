@@ -34,8 +34,8 @@ export async function connect(command: Command, env: Env, output: Output): Promi
   })
   const proxy = createProxy({ dialer: { dial: (request, signal) => consumer!.dial(request, signal) } }, { observer: node.observer })
   try {
-    const address = await proxy.listen(settings.proxyHost, settings.proxyPort)
     consumer = await startConsumer(node, settings)
+    const address = await proxy.listen(settings.proxyHost, settings.proxyPort)
     await node.serve(routesOf(node, consumer, address))
     output.event('ready', { role: 'consumer', home: paths.home, wallet: node.wallet.address, proxy: address, whoami: WHOAMI_URL })
     output.line(`proxy on ${address.host} port ${address.port} (SOCKS5 and HTTP); wallet ${node.wallet.address}`)

@@ -61,8 +61,10 @@ const USED_PARTS = { numerator: 3n, denominator: 4n }
 /** Providers stop an hour before expiry (their margin); we stop using a root a little earlier. */
 const EXPIRY_MARGIN_S = 2 * 3_600
 const DAY_S = 86_400
-/** A leaf smaller than a tenth of a cent pays for too few bytes to be worth a channel. */
-const LEAST_CAP_UNITS = 1_000n
+/** A leaf smaller than a cent pays for some tens of megabytes: below that the first claim costs more than it brings. */
+const LEAST_CAP_UNITS = 10_000n
+/** A proof of ten levels; larger trees only make first claims dearer (payments: about 950 gas a level). */
+const MAX_LEAVES = 1_024n
 
 export interface Deposits {
   /** A channel with room that pays `payee`; opens a root when there is none. `besides` is left out. */
@@ -147,10 +149,13 @@ export function createDeposits(needs: DepositNeeds): Deposits {
 
   async function openRoot(payee: Hex, besides: ChannelRef | undefined): Promise<void> {
     const others = await needs.payees()
-    const payees = [...new Set([payee, ...others])].filter((p) => p === payee || find(p, besides) === undefined)
     const balance = await chain.balance()
-    const share = least(settings.deposit, balance) / BigInt(payees.length)
-    const cap = least(settings.capPerProvider, share)
+    const sum = least(settings.deposit, balance)
+    // Whoever is asked for now comes first; the others as far as the deposit makes leaves worth having.
+    const places = Number(least(MAX_LEAVES, sum / LEAST_CAP_UNITS))
+    const lacking = [...new Set([payee, ...others])].filter((p) => p === payee || find(p, besides) === undefined)
+    const payees = lacking.slice(0, Math.max(1, places))
+    const cap = least(settings.capPerProvider, sum / BigInt(payees.length))
     if (cap < LEAST_CAP_UNITS) {
       throw new BywayError('WALLET_EMPTY', 'the wallet holds too few dollars for a deposit', {
         facts: { balance, providers: payees.length },

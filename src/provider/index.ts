@@ -76,7 +76,8 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
   }
 
   function inTurn(payer: Hex, work: () => Promise<void>): Promise<void> {
-    const turn = (queues.get(payer) ?? Promise.resolve()).then(work)
+    // The turn before may have failed; that was its own consumer's to hear.
+    const turn = (queues.get(payer) ?? Promise.resolve()).catch(() => {}).then(work)
     queues.set(payer, turn)
     return turn.finally(() => {
       if (queues.get(payer) === turn) queues.delete(payer)
@@ -221,7 +222,7 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
       })),
     async close() {
       clearInterval(ticking)
-      await Promise.all([...sessions.values()].map((session) => session.close('shutdown')))
+      await Promise.all([...sessions.values()].map((session) => session.drain()))
       await listener.close()
     },
   }

@@ -6,6 +6,7 @@
  * of a channel counts.
  */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../protocol/clock.ts'
 import type { Hex } from '../protocol/bytes.ts'
 import { toHex } from '../protocol/bytes.ts'
@@ -31,6 +32,10 @@ const METER_FLUSH_MS = 10
 export const UNPAID_LIMIT_MS = 30_000
 /** Enough for a browser with many tabs; more flows than this on one line is abuse. */
 const MAX_LINKS = 1_024
+
+/** A last voucher takes a round trip and two fsyncs; what it does not pay is carried into the next session. */
+const DRAIN_LIMIT_MS = 1_000
+const DRAIN_LOOK_MS = 10
 
 export interface SessionNeeds {
   vault: Vault
@@ -62,6 +67,7 @@ export class ProviderSession {
   #writing: Promise<void> | undefined
   #stalledSinceMs: number | undefined
   #givenBack = { up: 0n, down: 0n }
+  #closing: Promise<void> | undefined
 
   constructor(control: Link, channel: PresentedChannel, id: Hex, till: Till, needs: SessionNeeds) {
     this.#control = control
@@ -181,6 +187,7 @@ export class ProviderSession {
         acceptStatement(this.till, statement, this.window())
         this.#stalledSinceMs = undefined
         this.#control.send('paid', { cumulative: statement.cumulative, window: this.till.window })
+        this.#needs.observer.voucher?.('acknowledged', { rootId: this.channel.rootId, index: this.channel.proof.index, ...statement })
         this.#gate.release()
       }
     } catch (thrown) {
@@ -248,26 +255,39 @@ export class ProviderSession {
     void this.close(reason)
   }
 
-  /** Ends the session: links go, the row in the ledger closes with what was carried. Never throws. */
-  async close(reason: CloseReason): Promise<void> {
-    if (this.closed) return
+  /** Ends the session: links go, the row in the ledger closes with what was carried. Never throws; resolves once that is durable. */
+  close(reason: CloseReason): Promise<void> {
+    this.#closing ??= this.#close(reason)
+    return this.#closing
+  }
+
+  async #close(reason: CloseReason): Promise<void> {
     this.closed = true
     clearTimeout(this.#meterTimer)
     // Links say what they really carried when they close; only then is the count final.
     const gone = [...this.#links].map((link) => new Promise((resolve) => link.wire.once('close', resolve)))
     for (const link of this.#links) link.destroy()
     this.#control.close()
-    this.#needs.onClosed(this)
     this.#needs.observer.count('sessions', 1, { reason })
-    this.#needs.observer.log('session closed', { session: this.id, reason, unpaidBytes: Number(unpaidBytes(this.till)) })
     try {
       await Promise.all(gone)
       await this.settled()
       await recordClosed(this.#needs, this.channel, this.id, this.till, reason)
     } catch (thrown) {
-      // The journal refuses everything after a disk error and the daemon stops on it; there is nobody left to tell here.
+      // The journal refuses everything after a disk error; there is nobody left to tell here.
       this.#needs.observer.log('session not recorded', { session: this.id, why: asBywayError(thrown).code })
     }
+    this.#needs.observer.log('session closed', { session: this.id, reason, unpaidBytes: Number(unpaidBytes(this.till)) })
+    this.#needs.onClosed(this)
+  }
+
+  /** Ends in order: flows are reset, and the consumer gets a moment to pay for the last bytes. */
+  async drain(): Promise<void> {
+    for (const link of this.#links) link.close()
+    this.#sendMeter()
+    const deadline = this.#needs.clock.nowMs() + DRAIN_LIMIT_MS
+    while (unpaidBytes(this.till) > 0n && !this.closed && this.#needs.clock.nowMs() < deadline) await delay(DRAIN_LOOK_MS)
+    await this.close('shutdown')
   }
 }
 
