@@ -22,6 +22,7 @@ import type { Role } from '../wallet/records.ts'
 import { Vault } from '../wallet/vault.ts'
 import { clientFor, type NetworkSettings, networkFor } from './network.ts'
 import type { Env } from './resolve.ts'
+import { traced } from './trace.ts'
 
 export const VERSION = '0.1.0'
 
@@ -64,8 +65,13 @@ export async function openNode({ role, paths, settings, env, gauges = {} }: Node
     const warnings = createWarnings(clock.nowMs)
     const metrics = createMetrics({ version: VERSION, warnings, gauges })
     const human = process.stderr.isTTY
-    const log = createLog({ level: settings.logLevel ?? 'info', human, write: (line) => process.stderr.write(`${line}\n`), now: clock.nowMs })
-    const observer = createObserver({ metrics, warnings, log })
+    const log = createLog({
+      level: settings.logLevel ?? 'info',
+      human,
+      write: (line) => process.stderr.write(`${line}\n`),
+      now: clock.nowMs,
+    })
+    const observer = traced(createObserver({ metrics, warnings, log }), env)
     const { chainId, channels, dollar: token } = network
     const vault = await Vault.open(disk, paths.journal, { role, chainId, channels, token, wallet: wallet.address }, clock)
     closers.push(() => vault.close())

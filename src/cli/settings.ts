@@ -178,5 +178,6 @@ export const variable = (key: string): string => `BYWAY_${kebab(key).replaceAll(
 export const DEBUG_SWITCHES = {
   BYWAY_DEBUG_POWER_CUT: 'Makes the disk forget what was not synced when the process is killed.',
   BYWAY_DEBUG_FSYNC: '`off` acknowledges vouchers before they are on disk: the positive control of the crash tests.',
+  BYWAY_DEBUG_TRACE_FD: 'File descriptor that is told each voucher sent or acknowledged, for the crash tests.',
   BYWAY_DEBUG_STACK: 'Prints the stack under an error.',
 } as const

@@ -117,7 +117,10 @@ export class ConsumerSession {
     this.#payments = new Payments(this.#account(), {
       ...needs,
       separator,
-      send: (statement) => this.#control.send('pay', statement),
+      send: (statement) => {
+        this.#control.send('pay', statement)
+        needs.observer.voucher?.('sent', { ...this.#channel.ref, ...statement })
+      },
       onShort: () => this.#move(),
       onError: (error) => this.fail(error),
     })

@@ -33,7 +33,10 @@ export const WARNINGS = {
   },
   CHANNEL_EXPIRES_SOON: { severity: 'high', text: 'A channel with unclaimed vouchers closes soon. Run `byway claim` now.' },
   DEPOSIT_LOW: { severity: 'medium', text: 'The deposit is nearly used up. Fund the wallet or raise --deposit.' },
-  METER_DIVERGED: { severity: 'medium', text: 'A provider counted more bytes than arrived. Its session was closed and it is avoided for a while.' },
+  METER_DIVERGED: {
+    severity: 'medium',
+    text: 'A provider counted more bytes than arrived. Its session was closed and it is avoided for a while.',
+  },
 } as const satisfies Record<string, { severity: 'low' | 'medium' | 'high'; text: string }>
 
 export type WarningCode = keyof typeof WARNINGS
@@ -45,6 +48,8 @@ export interface Observer {
   warn(code: WarningCode, facts: Readonly<Record<string, string | number>> | undefined): void
   /** One line for the log: an event name and its facts. Never a secret, never a destination. */
   log(event: string, facts?: Readonly<Record<string, string | number | boolean>>): void
+  /** A voucher left (consumer) or was acknowledged (provider), right after its message was put on the link. Only crash tests listen. */
+  voucher?(did: 'sent' | 'acknowledged', voucher: Readonly<Record<string, string | number | bigint>>): void
 }
 
 /** Listens to nothing. */
