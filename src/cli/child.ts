@@ -45,11 +45,15 @@ export interface Child {
 export async function spawnNode(name: string, args: readonly string[], home: string, env: Env): Promise<Child> {
   const logPath = join(home, 'daemon.log')
   const log = await open(logPath, 'a', 0o600)
-  // The channel is what ties the child's life to ours: when this process ends, however it ends, the child notices and stops.
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', log.fd, 'ipc'], env: { ...env } })
+  // The channel is what ties the child's life to ours: when this process ends, however it ends, the child notices and stops. A group of its
+  // own (detached), because Ctrl-C reaches the whole group of a terminal, and who ends first is for the exchange to say: the consumer pays
+  // its last bytes to providers that are still there.
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', log.fd, 'ipc'], env: { ...env }, detached: true })
   await log.close()
-  // Ctrl-C in a terminal reaches the child too; it ends in order by itself.
-  const exited = new Promise<string>((resolve) => child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`)))
+  const exited = new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
+    child.once('error', (error) => resolve(error.message))
+  })
   const { promise: ready, resolve, reject } = Promise.withResolvers<Child['ready']>()
   let told: BywayError | undefined
   createInterface({ input: child.stdout! }).on('line', (line) => {

@@ -8,17 +8,19 @@ import type { Command } from 'commander'
 import { type Anvil, DEVNET_CHAIN_ID, DOLLAR, deployDevnet, ETHER, fundDevnet, startAnvil } from '../chain/index.ts'
 import type { Hex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
+import { WARNINGS } from '../protocol/observe.ts'
 import { acquireLock } from '../wallet/lock.ts'
 import { exchangePaths, homePaths } from '../wallet/paths.ts'
 import { type Child, spawnNode } from './child.ts'
 import { WHOAMI_URL } from './connect.ts'
 import { untilAsked } from './daemon.ts'
-import { formatUsd } from './format.ts'
-import { networkFor, clientFor } from './network.ts'
+import { formatDuration, formatUsd } from './format.ts'
+import { type Keeper, type KeeperEvents, keepNode } from './keeper.ts'
+import { clientFor, networkFor } from './network.ts'
 import type { Output } from './output.ts'
-import { createProgress } from './progress.ts'
+import { createProgress, type Progress } from './progress.ts'
 import { CONFIG_FILE, type Env, loadSettings, type Settings } from './resolve.ts'
-import { kebab, keysOf, type KeysOf } from './settings.ts'
+import { type KeysOf, kebab, keysOf } from './settings.ts'
 
 /** Countries the providers claim, in order, and what they ask: different, so that choosing shows. */
 const PROVIDERS = [
@@ -40,51 +42,85 @@ type UpSettings = Settings<KeysOf<'up'>>['values']
 export async function up(command: Command, env: Env, output: Output): Promise<void> {
   const { values: settings, sources } = await loadSettings(command, keysOf('up'), env)
   const stopped = untilAsked()
+  const asked = new AbortController()
+  void stopped.then((why) => asked.abort(why))
   const paths = exchangePaths(sources.home.kind === 'default' ? join(settings.home, 'exchange') : settings.home)
   const progress = createProgress(output)
+  await requireFreePort(settings)
   const lock = await acquireLock({ lock: join(paths.folder, 'lock'), pid: join(paths.folder, 'pid') }, Date.now())
-  const children: Child[] = []
-  let anvil: Anvil | undefined
+  const started: Started = { providers: [] }
   try {
-    await mkdir(paths.chain, { recursive: true })
-    await requireFreePort(settings)
-    anvil = await progress.step('starting the chain', () => startAnvil({ worldFile: join(paths.chain, 'world.json') }))
-    const contracts = await progress.step('deploying the contracts', () => deployDevnet(anvil!.rpc))
-    const world: World = { paths, settings, contracts, rpc: anvil.url, env, output }
-    await progress.step(`starting ${settings.providers} providers`, async (detail) => {
-      let ready = 0
-      const starting = Array.from({ length: settings.providers }, async (_, i) => {
-        const child = await startProvider(world, i + 1)
-        children.push(child)
-        detail(`${++ready} of ${settings.providers}`)
-      })
-      const results = await Promise.allSettled(starting)
-      const failed = results.find((result) => result.status === 'rejected')
-      if (failed !== undefined) throw failed.reason
-    })
-    const consumer = await progress.step('starting the consumer', () => startConsumer(world))
-    // Providers come up in any order; people read them in one.
-    children.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
-    children.push(consumer)
-    await progress.step('funding wallets with test dollars', async () => {
-      await fundDevnet(anvil!.rpc, contracts.dollar, consumer.ready.wallet, CONSUMER_FUNDS)
-      for (const child of children) {
-        if (child !== consumer) await fundDevnet(anvil!.rpc, contracts.dollar, child.ready.wallet, PROVIDER_FUNDS)
-      }
-    })
-    await report(world, children, consumer)
-    const end = await Promise.race([stopped, anvil.ended.then((error) => error ?? 'the chain ended'), ...children.map((child) => child.ended)])
+    const world = await startWorld({ paths, settings, env, output, named: sources.home.kind === 'flag' }, progress, started, asked.signal)
+    await report(world, started.providers, started.consumer!)
+    const nodes = [...started.providers, started.consumer!]
+    const end = await Promise.race([stopped, started.anvil!.ended, ...nodes.map((node) => node.failed)])
     if (end instanceof BywayError) throw end
-    output.note(`stopping (${end})`)
+  } catch (thrown) {
+    if (!asked.signal.aborted) throw thrown
   } finally {
-    // Nodes first, so that their last vouchers find a chain; then the chain, which writes its world to disk.
-    const stopping = Promise.all(children.map((child) => child.stop())).then(() => anvil?.stop())
+    if (asked.signal.aborted) output.note(`stopping (${asked.signal.reason})`)
+    const stopping = stop(started)
     await (output.json ? stopping : progress.step('stopping', () => stopping))
     await lock.release()
   }
 }
 
+/** What runs so far: to be stopped whatever happens next. */
+interface Started {
+  anvil?: Anvil
+  providers: Keeper[]
+  consumer?: Keeper
+}
+
+/** The consumer first, which pays its last bytes; then the providers; then the chain, which writes its world to disk. */
+async function stop({ anvil, providers, consumer }: Started): Promise<void> {
+  await consumer?.stop()
+  await Promise.all(providers.map((provider) => provider.stop()))
+  await anvil?.stop()
+}
+
+/** Starts everything, one step after the other; asked to stop, it goes no further than the step under way. */
+async function startWorld(
+  base: Omit<World, 'rpc' | 'contracts'>,
+  progress: Progress,
+  started: Started,
+  asked: AbortSignal,
+): Promise<World> {
+  const step = <T>(title: string, work: (detail: (text: string) => void) => Promise<T>): Promise<T> => {
+    asked.throwIfAborted()
+    return progress.step(title, work)
+  }
+  const { paths, settings } = base
+  await mkdir(paths.chain, { recursive: true })
+  const anvil = await step('starting the chain', () => startAnvil({ worldFile: join(paths.chain, 'world.json') }))
+  started.anvil = anvil
+  const contracts = await step('deploying the contracts', () => deployDevnet(anvil.rpc))
+  const world: World = { ...base, contracts, rpc: anvil.url }
+  await step(`starting ${settings.providers} providers`, async (detail) => {
+    let ready = 0
+    const starting = Array.from({ length: settings.providers }, async (_, i) => {
+      started.providers.push(await keepProvider(world, i + 1))
+      detail(`${++ready} of ${settings.providers}`)
+    })
+    const results = await Promise.allSettled(starting)
+    // Providers come up in any order; people read them in one.
+    started.providers.sort((a, b) => a.child.name.localeCompare(b.child.name, 'en', { numeric: true }))
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  })
+  const consumer = await step('starting the consumer', () => keepConsumer(world))
+  started.consumer = consumer
+  await step('funding wallets with test dollars', async () => {
+    await fundDevnet(anvil.rpc, contracts.dollar, consumer.child.ready.wallet, CONSUMER_FUNDS)
+    for (const { child } of started.providers) await fundDevnet(anvil.rpc, contracts.dollar, child.ready.wallet, PROVIDER_FUNDS)
+  })
+  asked.throwIfAborted()
+  return world
+}
+
 interface World {
+  /** The folder was named on the command line, so the commands that read it need the name too. */
+  named: boolean
   paths: ReturnType<typeof exchangePaths>
   settings: UpSettings
   contracts: { channels: Hex; dollar: Hex }
@@ -104,7 +140,9 @@ async function requireFreePort({ proxyHost, proxyPort }: UpSettings): Promise<vo
       reject(
         new BywayError(busy ? 'PORT_BUSY' : 'ARGUMENT_INVALID', `cannot listen on ${proxyHost} port ${proxyPort}: ${cause.code}`, {
           cause,
-          hint: busy ? 'Choose another with --port, or --port 0 for any free one. Is another `npm start` running?' : 'Check --proxy-host.',
+          hint: busy
+            ? `Is another \`npm start\` running? A second one needs a port and a folder of its own: npm start -- --port 0 --home DIR (0: any free port).`
+            : 'Check --proxy-host.',
           facts: { host: proxyHost, port: proxyPort },
         }),
       )
@@ -128,31 +166,66 @@ async function writeConfig(home: string, world: World, own: Readonly<Record<stri
   await writeFile(join(home, CONFIG_FILE), `# Written by \`byway up\` at each start.\n${lines.join('\n')}\n`)
 }
 
-async function startProvider(world: World, number: number): Promise<Child> {
+async function keepProvider(world: World, number: number): Promise<Keeper> {
   const home = homePaths(world.paths.provider(number)).home
   const { country, price } = PROVIDERS[(number - 1) % PROVIDERS.length]!
   const { allowPrivate } = world.settings
   const private_ = allowPrivate.length === 0 ? {} : { allowPrivate }
   await writeConfig(home, world, { country, price, host: '127.0.0.1', port: 0, policy: 'open', ...private_ })
-  return spawnNode(`provider-${number}`, ['share', '--home', home, '--json'], home, world.env)
+  return keepNode(
+    () => spawnNode(`provider-${number}`, ['share', '--home', home, '--json'], home, world.env),
+    keeperEvents(world, `provider-${number}`),
+  )
 }
 
-async function startConsumer(world: World): Promise<Child> {
+async function keepConsumer(world: World): Promise<Keeper> {
   const { home } = homePaths(world.paths.consumer)
-  const { proxyHost, proxyPort } = world.settings
-  await writeConfig(home, world, { proxyHost, proxyPort })
-  return spawnNode('consumer', ['connect', '--home', home, '--json'], home, world.env)
+  const start = async (before?: Child) => {
+    const { proxyHost } = world.settings
+    // Applications know the proxy by its port: a consumer that is started again takes the same.
+    const proxyPort = before?.ready.proxy?.port ?? world.settings.proxyPort
+    await writeConfig(home, world, { proxyHost, proxyPort })
+    return spawnNode('consumer', ['connect', '--home', home, '--json'], home, world.env)
+  }
+  return keepNode(start, keeperEvents(world, 'consumer'))
 }
 
-async function report(world: World, children: readonly Child[], consumer: Child): Promise<void> {
-  const { output, contracts, rpc, paths } = world
+/** A node that ends unasked, and is back, is told to people and programs alike. */
+function keeperEvents({ output }: World, name: string): KeeperEvents {
+  return {
+    ended: (error, pauseMs) => {
+      const [why = ''] = error.message.split('\n')
+      output.note(output.style('yellow', `${why}; starting it again in ${formatDuration(pauseMs)}`))
+      if (error.hint !== undefined) output.note(`  ${error.hint}`)
+      output.event('node', { name, state: 'ended', code: error.code, why, pauseMs })
+    },
+    back: (child) => {
+      output.note(`${name} is back`)
+      output.event('node', { name, state: 'ready', ...nodeFacts(child), proxy: child.ready.proxy })
+    },
+  }
+}
+
+/** A provider as programs see it. */
+function nodeFacts({ name, ready: { nodeKey, country, wallet, home, host, port, pricePerGib } }: Child): object {
+  return { name, nodeKey, country, wallet, home, host, port, pricePerGib }
+}
+
+async function report(world: World, providers: readonly Keeper[], { child: consumer }: Keeper): Promise<void> {
+  const { output, contracts, rpc, paths, settings } = world
+  const children = [...providers.map(({ child }) => child), consumer]
   const network = networkFor({ rpc: [rpc], chainId: DEVNET_CHAIN_ID, channels: contracts.channels, token: contracts.dollar })
   const client = clientFor({ rpc: [rpc], chainId: undefined, channels: undefined, token: undefined }, network)
   const balances = await Promise.all(children.map((child) => client.balances(child.ready.wallet)))
   const proxy = consumer.ready.proxy!
-  const providers = children.filter((child) => child !== consumer)
   output.table(
-    [{ title: 'node' }, { title: 'country' }, { title: 'price/GiB', align: 'right' }, { title: 'wallet' }, { title: 'balance', align: 'right' }],
+    [
+      { title: 'node' },
+      { title: 'country' },
+      { title: 'price/GiB', align: 'right' },
+      { title: 'wallet' },
+      { title: 'balance', align: 'right' },
+    ],
     children.map((child, i) => [
       child.name,
       child.ready.country ?? '',
@@ -166,21 +239,20 @@ async function report(world: World, children: readonly Child[], consumer: Child)
   output.line(`chain   ${rpc}  Channels ${contracts.channels}`)
   output.line(`state   ${paths.folder}`)
   output.line()
+  if (settings.allowPrivate.length > 0) output.note(output.style('yellow', `warning: ${WARNINGS.PRIVATE_DESTINATIONS_ALLOWED.text}`))
   output.line('Try it; the answer comes from the exit itself, so it needs no internet:')
   output.line(output.style('bold', `  curl -x http://any-country-de@${proxy.host}:${proxy.port} ${WHOAMI_URL}`))
   output.line()
-  output.line('Then, in another terminal: npx byway ledger, npx byway claim, npx byway verify. Ctrl-C stops everything.')
+  const home = world.named ? ` --home ${paths.folder}` : ''
+  output.line(`Then, in another terminal: ${['ledger', 'claim', 'verify'].map((name) => `npx byway ${name}${home}`).join(', ')}.`)
+  output.line('Ctrl-C stops everything; the next start continues the same world.')
   output.event('ready', {
     proxy,
     whoami: WHOAMI_URL,
     rpc,
     contracts,
-    providers: providers.map(({ name, ready: { nodeKey, country, wallet, home, host, port, pricePerGib } }) => ({
-      name,
-      ...{ nodeKey, country, wallet, home, host, port, pricePerGib },
-    })),
+    providers: providers.map(({ child }) => nodeFacts(child)),
     consumer: { home: consumer.ready.home, wallet: consumer.ready.wallet },
     state: paths.folder,
   })
 }
-
