@@ -19,7 +19,7 @@ import { type Hex, toHex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
 import { addressOf } from '../protocol/voucher.ts'
 import { createFile, type Disk } from './disk.ts'
-import { decryptSecret, encryptSecret } from './keystore.ts'
+import { decryptSecret, encryptSecret, type ScryptCost } from './keystore.ts'
 import type { HomePaths } from './paths.ts'
 
 const SEED_BYTES = 32
@@ -116,6 +116,8 @@ export interface KeySource {
   passphraseFile?: string | undefined
   env: Readonly<Record<string, string | undefined>>
   random?: (bytes: number) => Uint8Array
+  /** Of new files; only tests lower it. */
+  cost?: ScryptCost
 }
 
 /** The keys of a home; makes them the first time. KEYS_UNREADABLE when they cannot be opened. */
@@ -139,7 +141,7 @@ async function createKeys(source: KeySource): Promise<Keys> {
   // First the passphrase, then what it opens: after a crash in between, the next start finds and uses it.
   const passphrase = await findPassphrase(source, Buffer.from(random(PASSPHRASE_BYTES)).toString('base64url'))
   const seed = random(SEED_BYTES)
-  const made = await createFile(disk, paths.keys, Buffer.from(await encryptSecret(seed, passphrase)))
+  const made = await createFile(disk, paths.keys, Buffer.from(await encryptSecret(seed, passphrase, source.cost)))
   // Another process was faster: its keys are the keys.
   return made ? new Keys(seed) : openKeys(source)
 }

