@@ -8,6 +8,7 @@ import { z } from 'zod'
 import type { Hex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
 import type { Observer } from '../protocol/observe.ts'
+import { pause } from './pause.ts'
 import type { Rpc } from './rpc.ts'
 
 // --- Our choices. Safe to change. ---
@@ -110,7 +111,7 @@ async function awaitPredecessor(worldFile: string, signal?: AbortSignal): Promis
   const pid = Number(await readIfThere(pidFileOf(worldFile)))
   if (!Number.isInteger(pid) || pid <= 0) return
   for (let waited = 0; waited < PREDECESSOR_TIMEOUT_MS && isAlive(pid); waited += PREDECESSOR_LOOK_MS) {
-    await delay(PREDECESSOR_LOOK_MS, undefined, { signal })
+    await pause(PREDECESSOR_LOOK_MS, signal)
   }
 }
 

@@ -23,16 +23,14 @@ export interface Claimed {
 /** What never changes about the contracts of a network. */
 export interface Contract {
   graceS: number
-  token: TokenDomain
+  /** Undefined for a token without permits, or one that does not tell its domain (ERC-5267). */
+  token: TokenDomain | undefined
 }
 
+type EthCall = (to: Hex, data: Hex, signal?: AbortSignal) => Promise<Hex>
+
 /** Both addresses hold what they should: code, and a Channels that holds this very dollar. */
-export async function inspect(
-  rpc: Rpc,
-  { channels, dollar }: Network,
-  call: (to: Hex, data: Hex, signal?: AbortSignal) => Promise<Hex>,
-  signal?: AbortSignal,
-): Promise<Contract> {
+export async function inspect(rpc: Rpc, { channels, dollar }: Network, call: EthCall, signal?: AbortSignal): Promise<Contract> {
   for (const [name, address] of Object.entries({ Channels: channels, dollar })) {
     if ((await rpc.request(codeSchema, 'eth_getCode', [address, 'latest'], signal)) !== '0x') continue
     throw new BywayError('CONTRACT_MISSING', `there is no contract at the ${name} address ${address}`, {
@@ -41,10 +39,10 @@ export async function inspect(
     })
   }
   try {
-    const [tokenData, graceData, domainData] = await Promise.all([
+    const [tokenData, graceData, token] = await Promise.all([
       call(channels, encodeFunctionData({ abi: channelsAbi, functionName: 'token' }), signal),
       call(channels, encodeFunctionData({ abi: channelsAbi, functionName: 'grace' }), signal),
-      call(dollar, encodeFunctionData({ abi: dollarAbi, functionName: 'eip712Domain' }), signal),
+      tokenDomain(dollar, call, signal),
     ])
     const held = decodeFunctionResult({ abi: channelsAbi, functionName: 'token', data: tokenData })
     if (held.toLowerCase() !== dollar) {
@@ -52,15 +50,7 @@ export async function inspect(
         facts: { held: held.toLowerCase(), dollar },
       })
     }
-    const [, name, version, chainId, verifyingContract] = decodeFunctionResult({
-      abi: dollarAbi,
-      functionName: 'eip712Domain',
-      data: domainData,
-    })
-    return {
-      graceS: Number(decodeFunctionResult({ abi: channelsAbi, functionName: 'grace', data: graceData })),
-      token: { name, version, chainId, verifyingContract },
-    }
+    return { graceS: Number(decodeFunctionResult({ abi: channelsAbi, functionName: 'grace', data: graceData })), token }
   } catch (error) {
     if (error instanceof BywayError) throw error
     throw new BywayError('CONTRACT_MISSING', 'the contracts named do not answer like Channels and its dollar', {
@@ -68,6 +58,17 @@ export async function inspect(
       facts: { channels, dollar },
       hint: 'check the addresses and the chain',
     })
+  }
+}
+
+async function tokenDomain(dollar: Hex, call: EthCall, signal?: AbortSignal): Promise<TokenDomain | undefined> {
+  try {
+    const data = await call(dollar, encodeFunctionData({ abi: dollarAbi, functionName: 'eip712Domain' }), signal)
+    const [, name, version, chainId, verifyingContract] = decodeFunctionResult({ abi: dollarAbi, functionName: 'eip712Domain', data })
+    return { name, version, chainId, verifyingContract }
+  } catch (error) {
+    if (error instanceof BywayError || signal?.aborted) throw error
+    return undefined // reverted or answered nothing: no such function
   }
 }
 

@@ -6,12 +6,12 @@
  * world never answers with old code under a new name.
  * Only for devnets: it uses anvil's unlocked account and its power to set balances.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { encodeDeployData, encodeFunctionData, getCreate2Address } from 'viem/utils'
 import { z } from 'zod'
 import type { Hex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
 import { channelsAbi, channelsBytecode, dollarAbi, dollarBytecode } from './abi.ts'
+import { pause } from './pause.ts'
 import { type Rpc, RpcRefusal } from './rpc.ts'
 import { codeSchema, hashSchema, quantitySchema, receiptSchema } from './schemas.ts'
 
@@ -113,7 +113,7 @@ async function sendFromDevAccount(rpc: Rpc, to: Hex, data: Hex, signal?: AbortSi
     const receipt = await rpc.request(receiptSchema, 'eth_getTransactionReceipt', [tx], signal)
     if (receipt?.status === true) return
     if (receipt !== null) throw new BywayError('TRANSACTION_FAILED', 'a devnet transaction was reverted', { facts: { tx, to } })
-    await delay(RECEIPT_PAUSE_MS, undefined, { signal })
+    await pause(RECEIPT_PAUSE_MS, signal)
   }
   throw new BywayError('TRANSACTION_FAILED', 'the devnet does not mine', {
     facts: { tx, to },

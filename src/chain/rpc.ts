@@ -6,10 +6,10 @@
  * An endpoint's chain id is asked before its first use and again after each outage, so nothing is ever read from a stranger's chain.
  * Keys of RPC services live in URLs: only the host of a URL is ever put into an error.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Hex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
+import { pause } from './pause.ts'
 
 // --- Our choices. Safe to change. ---
 /** One request. Public endpoints answer in under a second; a claim of a hundred vouchers is simulated in under three. */
@@ -111,7 +111,7 @@ export function createRpc(options: RpcOptions): Rpc {
     async request(schema, method, params, signal) {
       let fault = ''
       for (let round = 0; round < ROUNDS; round++) {
-        if (round > 0) await delay(ROUND_PAUSE_MS * 2 ** (round - 1), undefined, { signal })
+        if (round > 0) await pause(ROUND_PAUSE_MS * 2 ** (round - 1), signal)
         for (let turn = 0; turn < endpoints.length; turn++) {
           const at = (first + turn) % endpoints.length
           const endpoint = endpoints[at]!

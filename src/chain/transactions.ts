@@ -3,13 +3,13 @@
  *
  * A wallet has one transaction in flight. It takes the lowest nonce that is not mined (`latest`, not `pending`): what a crashed run left
  * in the mempool is thereby replaced, not queued behind. A transaction that is not mined in time is signed again with the same nonce and a
- * quarter more fee; whichever copy is mined counts, and the same nonce means that only one can be. The hash of every copy is told
- * before it leaves, so that a crash at any moment leaves a trace whose fate can be asked.
+ * higher fee; whichever copy is mined counts, and the same nonce means that only one can be. The hash of every copy is told before it
+ * leaves, so that a crash at any moment leaves a trace whose fate can be asked.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { serializeTransaction } from 'viem/utils'
 import { type Hex, hashBytes, toHex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
+import { pause } from './pause.ts'
 import { refusalError } from './reverts.ts'
 import { type Rpc, RpcRefusal } from './rpc.ts'
 import { blockSchema, codeSchema, hashSchema, quantitySchema, type Receipt, receiptSchema } from './schemas.ts'
@@ -18,10 +18,14 @@ import { splitSignature, type Wallet } from './wallet.ts'
 // --- Our choices. Safe to change. ---
 /** Until a transaction is sent again with a higher fee: some blocks on any chain we know. */
 const PATIENCE_MS = 60_000
-/** Copies of one transaction; the last pays 1.25^5, three times the first. */
-const MAX_COPIES = 6
-/** Nodes refuse a replacement that raises both fees by less than a tenth; a quarter also follows a rising base fee. */
+/** Copies of one transaction before giving up: with the patience above, eight minutes. */
+const MAX_COPIES = 8
+/** After the patience: nodes refuse a replacement that raises both fees by less than a tenth, and a quarter follows a rising base fee. */
 const RAISE_PERCENT = 125n
+/** After a refusal as underpriced: something of this wallet with a higher fee waits at this nonce. */
+const OUTBID_PERCENT = 200n
+/** Most a fee is raised above the first quote, so that neither a stuck wallet nor a lying node empties it. */
+const MAX_RAISE = 8n
 /** Gas is estimated on the newest block and used on a later one; what is not used is not paid. */
 const GAS_MARGIN_PERCENT = 120n
 /** For chains whose nodes do not suggest a tip: 0.1 gwei. */
@@ -66,7 +70,8 @@ export function createTransactions({ rpc, confirmations, pollMs, patienceMs = PA
 
   const deliver = async (wallet: Wallet, doing: string, call: Call, options: SendOptions, signal?: AbortSignal): Promise<Receipt> => {
     const gas = ((await estimateGas(rpc, wallet.address, call, doing, signal)) * GAS_MARGIN_PERCENT) / 100n
-    let fees = await quoteFees(rpc, signal)
+    const first = await quoteFees(rpc, signal)
+    let fees = first
     await requireEther(rpc, wallet.address, gas * fees.maxFeePerGas, signal)
     let nonce = await nextNonce(rpc, wallet.address, signal)
     const sent: Hex[] = []
@@ -89,11 +94,11 @@ export function createTransactions({ rpc, confirmations, pollMs, patienceMs = PA
           })
         }
         // Ours never entered: the node that told us the nonce was behind, or another program was faster.
-        await delay(pollMs, undefined, { signal })
+        await pause(pollMs, signal)
         nonce = await nextNonce(rpc, wallet.address, signal)
         continue
       }
-      fees = higher(raised(fees), await quoteFees(rpc, signal))
+      fees = raised(fees, outcome === 'underpriced' ? OUTBID_PERCENT : RAISE_PERCENT, first)
     }
     throw new BywayError('TRANSACTION_FAILED', `${doing} was not mined`, {
       facts: { tx: sent.at(-1) ?? 'none accepted', nonce, copies: sent.length },
@@ -104,7 +109,7 @@ export function createTransactions({ rpc, confirmations, pollMs, patienceMs = PA
   /** The receipt of whichever copy was mined; undefined after `looks` without one. Once mined, it waits for the confirmations. */
   const awaitReceipt = async (sent: readonly Hex[], looks: number, signal?: AbortSignal): Promise<Receipt | undefined> => {
     for (let look = 0; look < looks; look++) {
-      if (look > 0) await delay(pollMs, undefined, { signal })
+      if (look > 0) await pause(pollMs, signal)
       for (const tx of sent) {
         const receipt = await rpc.request(receiptSchema, 'eth_getTransactionReceipt', [tx], signal)
         if (receipt === null) continue
@@ -142,21 +147,23 @@ export function createTransactions({ rpc, confirmations, pollMs, patienceMs = PA
   }
 }
 
-const raised = (fees: Fees): Fees => ({
-  maxFeePerGas: (fees.maxFeePerGas * RAISE_PERCENT) / 100n + 1n,
-  maxPriorityFeePerGas: (fees.maxPriorityFeePerGas * RAISE_PERCENT) / 100n + 1n,
-})
-
-const higher = (a: Fees, b: Fees): Fees => ({
-  maxFeePerGas: a.maxFeePerGas > b.maxFeePerGas ? a.maxFeePerGas : b.maxFeePerGas,
-  maxPriorityFeePerGas: a.maxPriorityFeePerGas > b.maxPriorityFeePerGas ? a.maxPriorityFeePerGas : b.maxPriorityFeePerGas,
-})
+function raised(fees: Fees, percent: bigint, first: Fees): Fees {
+  const raise = (now: bigint, quoted: bigint) => {
+    const next = (now * percent) / 100n + 1n
+    return next < quoted * MAX_RAISE ? next : quoted * MAX_RAISE
+  }
+  return {
+    maxFeePerGas: raise(fees.maxFeePerGas, first.maxFeePerGas),
+    maxPriorityFeePerGas: raise(fees.maxPriorityFeePerGas, first.maxPriorityFeePerGas),
+  }
+}
 
 /** Runs the transaction without sending it: a refusal is found here, before it costs anything. */
 async function estimateGas(rpc: Rpc, from: Hex, call: Call, doing: string, signal?: AbortSignal): Promise<bigint> {
   try {
-    // Without a gas price, so that an empty wallet is told apart from a refusal.
-    return await rpc.request(quantitySchema, 'eth_estimateGas', [{ from, ...call }], signal)
+    // Without a gas price, so that an empty wallet is told apart from a refusal. On the newest block, because the pending one may hold the
+    // very transaction that this one replaces, and would make it look cheaper than it is.
+    return await rpc.request(quantitySchema, 'eth_estimateGas', [{ from, ...call }, 'latest'], signal)
   } catch (error) {
     throw refusalError(error, doing)
   }
