@@ -64,7 +64,12 @@ for (const roundTripMs of [40, 150]) {
   const offer = signOffer({ ...seller.offer.body, transports: [{ ...transport!, port: line.port }] }, seller.keys.node.privateKey)
   const buyer = await startConsumer({ chain, offers: () => [offer], capPerProvider: 100_000_000n, deposit: 100_000_000n })
   const dial = async () =>
-    (await buyer.consumer.dial({ destination: parseDestination('127.0.0.1', originPort), parameters: anyRoute }, new AbortController().signal)).stream
+    (
+      await buyer.consumer.dial(
+        { destination: parseDestination('127.0.0.1', originPort), parameters: anyRoute },
+        new AbortController().signal,
+      )
+    ).stream
   const stranger = await measure(await dial(), HISTORY_SECONDS)
   const paid = await measure(await dial(), SECONDS)
   await buyer.consumer.close()

@@ -37,16 +37,20 @@ export async function startLine({ target, roundTripMs, bytesPerSecond }: LineOpt
   function carry(from: Socket, to: Socket, line: { freeAtMs: number }): void {
     // Timers of different lengths may fire out of order, so each direction keeps its own queue and one timer for its head.
     const queue: { dueMs: number; deliver: () => void }[] = []
-    let timer: NodeJS.Timeout | undefined
+    let waiting = false
     const run = () => {
-      timer = undefined
+      waiting = false
       const now = performance.now()
       while (queue.length > 0 && queue[0]!.dueMs <= now) queue.shift()!.deliver()
-      if (queue.length > 0) timer = setTimeout(run, Math.max(1, queue[0]!.dueMs - performance.now()))
+      if (queue.length > 0) wait()
+    }
+    const wait = () => {
+      if (!waiting) setTimeout(run, Math.max(1, queue[0]!.dueMs - performance.now()))
+      waiting = true
     }
     const later = (dueMs: number, deliver: () => void) => {
       queue.push({ dueMs, deliver })
-      timer ??= setTimeout(run, Math.max(1, queue[0]!.dueMs - performance.now()))
+      wait()
     }
     from.on('data', (chunk: Buffer) => {
       const now = performance.now()

@@ -80,7 +80,9 @@ async function writeOrder(homes: readonly Home[], file: string, env: Env, output
     const owed = orders.reduce((sum, { batch }) => sum + batch.owed, 0n)
     const fee = orders.reduce((sum, { order }) => sum + order.fee, 0n)
     output.result({ file, orders: orders.length, owed, fee }, () =>
-      output.line(`${file}: ${formatUsd(owed)} to claim, ${formatUsd(fee)} of it for whoever submits it with \`byway claim --submit ${file}\``),
+      output.line(
+        `${file}: ${formatUsd(owed)} to claim, ${formatUsd(fee)} of it for whoever submits it with \`byway claim --submit ${file}\``,
+      ),
     )
   } finally {
     await node.close()
@@ -88,9 +90,11 @@ async function writeOrder(homes: readonly Home[], file: string, env: Env, output
 }
 
 async function submitOrder(command: Command, file: string, env: Env, output: Output): Promise<void> {
-  const orders = readOrder(await readFile(file, 'utf8').catch((cause) => {
-    throw new BywayError('ARGUMENT_INVALID', `cannot read ${file}`, { cause })
-  }))
+  const orders = readOrder(
+    await readFile(file, 'utf8').catch((cause) => {
+      throw new BywayError('ARGUMENT_INVALID', `cannot read ${file}`, { cause })
+    }),
+  )
   const home = onlyOne(await readHomes(command, keysOf('claim'), env))
   const { client } = chainOf(home)
   const node = await openNode({ role: home.genesis.role, paths: home.paths, settings: { ...home.settings, logLevel: 'warn' }, env })
@@ -114,4 +118,3 @@ function onlyOne(homes: readonly Home[]): Home {
     hint: `Name one with --home: ${homes.map(({ paths }) => paths.home).join(', ')}.`,
   })
 }
-

@@ -1,17 +1,19 @@
 /** `byway connect`: a local proxy through the exits others sell. */
 import { randomBytes } from 'node:crypto'
 import type { Command } from 'commander'
-import { type Consumer, createConsumer, createDeposits, createProxy } from '../consumer/index.ts'
+import { type Consumer, createConsumer, createDeposits, createProxy, refundExpired } from '../consumer/index.ts'
 import { folderDiscovery } from '../discovery/index.ts'
+import type { Hex } from '../protocol/bytes.ts'
 import { systemClock } from '../protocol/clock.ts'
 import { RESERVED_NAME } from '../protocol/destination.ts'
 import { asBywayError } from '../protocol/errors.ts'
+import type { Descriptor } from '../protocol/voucher.ts'
 import { untilAsked } from './daemon.ts'
 import { daemonHome } from './homes.ts'
 import { type Node, openNode } from './node.ts'
 import type { Output } from './output.ts'
 import { type Env, loadSettings, type Settings } from './resolve.ts'
-import { keysOf, type KeysOf } from './settings.ts'
+import { type KeysOf, keysOf } from './settings.ts'
 
 export const WHOAMI_URL = `http://${RESERVED_NAME}/`
 
@@ -37,15 +39,35 @@ export async function connect(command: Command, env: Env, output: Output): Promi
     consumer = await startConsumer(node, settings)
     const address = await proxy.listen(settings.proxyHost, settings.proxyPort)
     await node.serve(routesOf(node, consumer, address))
+    const refunding = setInterval(() => void refund(node), REFUND_EVERY_MS)
+    void refund(node)
     output.event('ready', { role: 'consumer', home: paths.home, wallet: node.wallet.address, proxy: address, whoami: WHOAMI_URL })
     output.line(`proxy on ${address.host} port ${address.port} (SOCKS5 and HTTP); wallet ${node.wallet.address}`)
     output.line(`try: curl -x http://any@${address.host}:${address.port} ${WHOAMI_URL}`)
     const why = await stopped
     output.note(`stopping (${why})`)
+    clearInterval(refunding)
   } finally {
     await proxy.close()
     await consumer?.close()
     await node.close()
+  }
+}
+
+/** Deposits come back within the hour of being free. */
+const REFUND_EVERY_MS = 3_600_000
+
+async function refund({ vault, client, wallet, observer }: Node): Promise<void> {
+  const chain = {
+    graceS: () => client.graceS(),
+    blockTime: () => client.blockTime(),
+    channelsPaid: client.channelsPaid,
+    close: (descriptor: Descriptor, channels: readonly { index: number; payee: Hex }[]) => client.close(descriptor, channels, wallet),
+  }
+  try {
+    await refundExpired({ vault, chain, clock: systemClock, observer })
+  } catch (thrown) {
+    observer.log('refund postponed', { why: asBywayError(thrown).message })
   }
 }
 
@@ -99,4 +121,3 @@ function routesOf(node: Node, consumer: Consumer, proxy: { host: string; port: n
     }),
   } as const
 }
-

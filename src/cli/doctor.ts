@@ -11,7 +11,7 @@ import { type NodeHome, readHomes } from './homes.ts'
 import { clientFor, networkFor } from './network.ts'
 import type { Output } from './output.ts'
 import { type Env, loadSettings, type Settings } from './resolve.ts'
-import { keysOf, type KeysOf } from './settings.ts'
+import { type KeysOf, keysOf } from './settings.ts'
 
 type DoctorSettings = Settings<KeysOf<'doctor'>>['values']
 
@@ -56,9 +56,21 @@ async function checkDisk(home: string): Promise<Finding> {
     const free = bavail * bsize
     const detail = `${home} is writable, ${Math.floor(free / 1024 / 1024)} MiB free`
     if (free >= LEAST_FREE_BYTES) return { check: 'disk', ok: true, detail }
-    return { check: 'disk', ok: false, detail, code: 'DISK_FAILED', fix: 'Free some space: vouchers that cannot be written are not accepted.' }
+    return {
+      check: 'disk',
+      ok: false,
+      detail,
+      code: 'DISK_FAILED',
+      fix: 'Free some space: vouchers that cannot be written are not accepted.',
+    }
   } catch (thrown) {
-    return { check: 'disk', ok: false, detail: (thrown as Error).message, code: 'DISK_FAILED', fix: `Make ${home} writable, or name another --home.` }
+    return {
+      check: 'disk',
+      ok: false,
+      detail: (thrown as Error).message,
+      code: 'DISK_FAILED',
+      fix: `Make ${home} writable, or name another --home.`,
+    }
   }
 }
 
@@ -89,7 +101,9 @@ async function checkOffers(settings: DoctorSettings): Promise<Finding[]> {
   const open = reached.filter((ok) => ok).length
   const detail = `${offers.length} valid offers, ${open} reachable`
   if (open > 0) return [{ check: 'offers', ok: true, detail }]
-  return [{ check: 'offers', ok: false, detail, code: 'PROVIDER_UNREACHABLE', fix: 'No provider accepts a connection: is the exchange running?' }]
+  return [
+    { check: 'offers', ok: false, detail, code: 'PROVIDER_UNREACHABLE', fix: 'No provider accepts a connection: is the exchange running?' },
+  ]
 }
 
 function reachable({ host, port }: { host: string; port: number }): Promise<boolean> {

@@ -1,5 +1,13 @@
 /** Which chain and contracts a command speaks to: settings first, then what the journal was made with, then the local exchange. */
-import { type ChannelsClient, createChannelsClient, createRpc, DEVNET_CHAIN_ID, NETWORKS, type Network, parseNetwork } from '../chain/index.ts'
+import {
+  type ChannelsClient,
+  createChannelsClient,
+  createRpc,
+  DEVNET_CHAIN_ID,
+  NETWORKS,
+  type Network,
+  parseNetwork,
+} from '../chain/index.ts'
 import type { Hex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
 import type { RecordOf } from '../wallet/records.ts'

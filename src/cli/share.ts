@@ -18,12 +18,15 @@ import { daemonHome } from './homes.ts'
 import { type Node, openNode } from './node.ts'
 import type { Output } from './output.ts'
 import { type Env, loadSettings, type Settings } from './resolve.ts'
-import { keysOf, type KeysOf } from './settings.ts'
+import { type KeysOf, keysOf } from './settings.ts'
 
 /** An offer lives this long and is renewed at half of it, so that a node that vanished is forgotten within a day. */
 const OFFER_LIFE_S = 86_400
 /** How often what can be claimed is compared with --claim-at. */
 const CLAIM_CHECK_MS = 30_000
+
+/** Unclaimed money is claimed this long before its root expires, whatever --claim-at says: two days of a chain that is down are survived. */
+const CLAIM_BEFORE_EXPIRY_S = 2 * 86_400
 
 type ShareSettings = Settings<KeysOf<'share'>>['values']
 
@@ -55,12 +58,25 @@ export async function share(command: Command, env: Env, output: Output): Promise
     const offer = await announce(node, settings, provider, discovery)
     const claims = claimsOf(node)
     await node.serve(routesOf(node, provider, claims, settings))
-    const renewing = setInterval(() => void announce(node, settings, provider!, discovery).catch(logged(node, 'offer not renewed')), OFFER_LIFE_S * 500)
+    const renewing = setInterval(
+      () => void announce(node, settings, provider!, discovery).catch(logged(node, 'offer not renewed')),
+      OFFER_LIFE_S * 500,
+    )
     const claiming = setInterval(() => void claimWhenWorth(node, claims, settings), CLAIM_CHECK_MS)
     const { host, port } = provider.listener
-    const facts = { role: 'provider', home: paths.home, nodeKey: node.keys.nodeId, wallet: node.wallet.address, country: settings.country, host, port }
+    const facts = {
+      role: 'provider',
+      home: paths.home,
+      nodeKey: node.keys.nodeId,
+      wallet: node.wallet.address,
+      country: settings.country,
+      host,
+      port,
+    }
     output.event('ready', { ...facts, pricePerGib: settings.price, offer: offerText(offer) })
-    output.note(`selling as ${shortKey(node.keys.nodeId)} (${settings.country}) on ${host} port ${port}, ${formatUsd(settings.price)} per GiB`)
+    output.note(
+      `selling as ${shortKey(node.keys.nodeId)} (${settings.country}) on ${host} port ${port}, ${formatUsd(settings.price)} per GiB`,
+    )
     output.line(offerText(offer))
     const why = await stopped
     output.note(`stopping (${why})`)
@@ -78,7 +94,12 @@ const logged = (node: Node, event: string) => (thrown: unknown) => node.observer
 async function startProvider(node: Node, settings: ShareSettings): Promise<Provider> {
   const { network, keys, vault, observer, wallet, client } = node
   const egress = createEgress(
-    { ownAddresses: ownNetworks(() => (settings.publicHost === undefined ? [] : literalAddress(settings.publicHost)), () => performance.now()) },
+    {
+      ownAddresses: ownNetworks(
+        () => (settings.publicHost === undefined ? [] : literalAddress(settings.publicHost)),
+        () => performance.now(),
+      ),
+    },
     { allowPrivate: settings.allowPrivate.map(parseCidr), tier: settings.policy, observer },
   )
   return createProvider({
@@ -147,8 +168,10 @@ export function claimsOf(node: Node): Claims {
 }
 
 async function claimWhenWorth(node: Node, claims: Claims, settings: ShareSettings): Promise<void> {
-  if (settings.claimAt === 0n || claims.claimable() < settings.claimAt) return
-  await claims.claim().catch(logged(node, 'not claimed'))
+  const soon = claims.expiringBefore(Math.floor(systemClock.nowMs() / 1000) + CLAIM_BEFORE_EXPIRY_S)
+  node.observer.warn('CHANNEL_EXPIRES_SOON', soon > 0n ? { units: soon.toString() } : undefined)
+  const worth = settings.claimAt > 0n && claims.claimable() >= settings.claimAt
+  if (worth || soon > 0n) await claims.claim().catch(logged(node, 'not claimed'))
 }
 
 function routesOf(node: Node, provider: Provider, claims: Claims, settings: ShareSettings) {

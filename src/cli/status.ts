@@ -61,7 +61,11 @@ export async function status(command: Command, env: Env, output: Output): Promis
   })
 }
 
-function show(name: string, { role, listen, proxy, wallet, claimable, sessions, warnings }: z.output<typeof statusAnswer>, output: Output): void {
+function show(
+  name: string,
+  { role, listen, proxy, wallet, claimable, sessions, warnings }: z.output<typeof statusAnswer>,
+  output: Output,
+): void {
   const at = proxy ?? listen
   const money = claimable === undefined ? '' : `, claimable ${formatUsd(claimable)}`
   output.line(output.style('bold', `${name} (${role}) on ${at?.host}:${at?.port}, wallet ${wallet}${money}`))

@@ -34,7 +34,10 @@ export async function verify(command: Command, env: Env, output: Output): Promis
   output.result({ nodes }, () => {})
   const different = nodes.filter((node) => !node.equal)
   if (different.length > 0) {
-    throw new BywayError('VERIFY_DIFFERENCE', `the money of ${different.map(({ name }) => name).join(', ')} does not follow from its vouchers`)
+    throw new BywayError(
+      'VERIFY_DIFFERENCE',
+      `the money of ${different.map(({ name }) => name).join(', ')} does not follow from its vouchers`,
+    )
   }
   output.line('all equal')
 }

@@ -11,8 +11,8 @@ import { openNode } from './node.ts'
 import type { Output } from './output.ts'
 import { createProgress } from './progress.ts'
 import type { Env } from './resolve.ts'
-import { type KeysOf, keysOf } from './settings.ts'
 import { address } from './setting-types.ts'
+import { type KeysOf, keysOf } from './settings.ts'
 
 type Home = NodeHome<KeysOf<'wallet'>>
 
@@ -62,7 +62,9 @@ async function balancesOf(home: Home): Promise<Balances> {
   const provider = genesis.role === 'provider'
   const open = [...book.roots.values()].filter((root) => root.state === 'open')
   const inChannels = provider ? 0n : open.reduce((sum, root) => sum + root.descriptor.sum - root.spent, 0n)
-  const claimable = provider ? [...book.channels.values()].reduce((sum, channel) => sum + channel.cumulative - channel.paid - channel.lost, 0n) : 0n
+  const claimable = provider
+    ? [...book.channels.values()].reduce((sum, channel) => sum + channel.cumulative - channel.paid - channel.lost, 0n)
+    : 0n
   const facts = { name, home: paths.home, role: genesis.role, wallet: genesis.wallet, inChannels, claimable }
   try {
     const { etherWei, dollars } = await chainOf(home).client.balances(genesis.wallet)
@@ -73,7 +75,13 @@ async function balancesOf(home: Home): Promise<Balances> {
   }
 }
 
-async function sendDollars(homes: readonly Home[], send: string | undefined, to: string | undefined, env: Env, output: Output): Promise<void> {
+async function sendDollars(
+  homes: readonly Home[],
+  send: string | undefined,
+  to: string | undefined,
+  env: Env,
+  output: Output,
+): Promise<void> {
   const amount = send === undefined ? undefined : parseDollars(send)
   const target = to === undefined ? undefined : address.schema.safeParse(to)
   if (amount === undefined || amount === 0n) throw new BywayError('ARGUMENT_INVALID', '--send takes dollars, such as 1.50')

@@ -17,6 +17,7 @@ import { ConsumerSession, type SessionNeeds } from './session.ts'
 
 export { createDeposits, type DepositChain, type Deposits } from './deposits.ts'
 export { createProxy } from './proxy/index.ts'
+export { refundExpired } from './refunds.ts'
 
 /** Another provider may do better after these; anything else would fail anywhere or concerns the destination. */
 const TRY_ANOTHER: ReadonlySet<ErrorCode> = new Set([

@@ -75,11 +75,17 @@ export class LinkPool {
 }
 
 function attach(link: Link, session: { sessionId: Hex; token: Hex }, signal: AbortSignal): Promise<void> {
-  return waitFor(link, ATTACH_TIMEOUT_MS, signal, (message, resolve, reject) => {
-    if (message.name === 'attached') resolve()
-    else if (message.name === 'refused' || message.name === 'bye') reject(new BywayError('SESSION_UNKNOWN', message.body.message))
-    else reject(new BywayError('MESSAGE_UNEXPECTED', `${message.name} is no answer to attach`))
-  }, () => link.send('attach', { version: PROTOCOL_VERSION, ...session }))
+  return waitFor(
+    link,
+    ATTACH_TIMEOUT_MS,
+    signal,
+    (message, resolve, reject) => {
+      if (message.name === 'attached') resolve()
+      else if (message.name === 'refused' || message.name === 'bye') reject(new BywayError('SESSION_UNKNOWN', message.body.message))
+      else reject(new BywayError('MESSAGE_UNEXPECTED', `${message.name} is no answer to attach`))
+    },
+    () => link.send('attach', { version: PROTOCOL_VERSION, ...session }),
+  )
 }
 
 type OnMessage = Parameters<Link['listen']>[0]['onMessage']

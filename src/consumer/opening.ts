@@ -105,7 +105,15 @@ async function agreeOnMark(
       throw new BywayError('VOUCHER_SIGNER', 'the provider shows a voucher that is not ours', { facts: { cumulative: last.cumulative } })
     }
     const { cumulative, signature } = last
-    await needs.vault.record({ kind: 'high-water', ...ref, cumulative, numerator: base, signature, source: 'peer', atMs: needs.clock.nowMs() })
+    await needs.vault.record({
+      kind: 'high-water',
+      ...ref,
+      cumulative,
+      numerator: base,
+      signature,
+      source: 'peer',
+      atMs: needs.clock.nowMs(),
+    })
     needs.observer.warn('STATE_RESTORED', { source: 'peer', cumulative: cumulative.toString() })
     return
   }
@@ -115,4 +123,3 @@ async function agreeOnMark(
     })
   }
 }
-

@@ -76,12 +76,16 @@ export function createRoutes(needs: RoutesNeeds): Routes {
 
   function explain(all: SignedOffer[], matching: SignedOffer[], request: RouteRequest): BywayError {
     const facts = { offers: all.length, matching: matching.length, ...(request.country === undefined ? {} : { country: request.country }) }
-    if (all.length === 0) return new BywayError('NO_PROVIDER', 'no provider is known', { facts, hint: 'Name a folder of offers with --offers.' })
+    if (all.length === 0)
+      return new BywayError('NO_PROVIDER', 'no provider is known', { facts, hint: 'Name a folder of offers with --offers.' })
     if (matching.length === 0) {
       const countries = [...new Set(all.map((offer) => offer.body.country))].sort().join(', ')
       return new BywayError('NO_PROVIDER', 'no provider offers what was asked', { facts, hint: `Countries on offer: ${countries}.` })
     }
-    const cheapest = matching.reduce((least, { body }) => (body.pricePerGib < least ? body.pricePerGib : least), matching[0]!.body.pricePerGib)
+    const cheapest = matching.reduce(
+      (least, { body }) => (body.pricePerGib < least ? body.pricePerGib : least),
+      matching[0]!.body.pricePerGib,
+    )
     return new BywayError('NO_PROVIDER', 'every matching provider asks more than the ceiling', {
       facts: { ...facts, cheapestPerGib: cheapest },
       hint: 'Raise maxprice or --max-price.',
@@ -94,9 +98,7 @@ export function createRoutes(needs: RoutesNeeds): Routes {
       if (request.city !== undefined || request.type !== undefined) {
         throw new BywayError('NO_PROVIDER', 'no offer states its city or kind of line yet', { hint: 'Ask by country, asn or provider.' })
       }
-      const all = (await needs.offers()).filter(
-        ({ body }) => body.chainId === BigInt(needs.chainId) && body.channels === needs.channels,
-      )
+      const all = (await needs.offers()).filter(({ body }) => body.chainId === BigInt(needs.chainId) && body.channels === needs.channels)
       const matching = all.filter((offer) => match(offer, request))
       const ceiling = request.maxPricePerGib ?? needs.maxPricePerGib
       const limit = ceiling < needs.maxPricePerGib ? ceiling : needs.maxPricePerGib

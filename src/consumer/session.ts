@@ -11,7 +11,7 @@ import { asBywayError, BywayError, errorCode } from '../protocol/errors.ts'
 import { EXPORTER_LABEL, type Message, type MessageBody } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
 import type { SignedOffer, Transport } from '../protocol/offer.ts'
-import { checkDone, newPurse, onLost, onMeter, onPaid, payable, type Purse } from '../protocol/purse.ts'
+import { checkDone, newPurse, onLost, onMeter, onPaid, type Purse, payable } from '../protocol/purse.ts'
 import { type Domain, domainSeparator } from '../protocol/voucher.ts'
 import { connectLink, FlowStream, type Link } from '../tunnel/index.ts'
 import type { CloseReason } from '../wallet/records.ts'
@@ -214,7 +214,9 @@ export class ConsumerSession {
   #diverged(stated: { up: bigint; down: bigint }): void {
     const { nodeKey } = this.offer.body
     this.#needs.observer.warn('METER_DIVERGED', { provider: nodeKey })
-    this.fail(new BywayError('METER_DIVERGED', 'the provider counted other bytes than arrived', { facts: { up: stated.up, down: stated.down } }))
+    this.fail(
+      new BywayError('METER_DIVERGED', 'the provider counted other bytes than arrived', { facts: { up: stated.up, down: stated.down } }),
+    )
   }
 
   #onMessage(message: Message): void {
@@ -283,7 +285,12 @@ export class ConsumerSession {
     const answer = await promise
     this.#onAccepted = undefined
     await this.#recordClosed('done', { up: this.#purse.paidUp, down: this.#purse.paidDown })
-    const fresh = await beginSession(channel, answer, { nodeKey, country, pricePerGib, separator: this.#separator, moved: true }, this.#needs)
+    const fresh = await beginSession(
+      channel,
+      answer,
+      { nodeKey, country, pricePerGib, separator: this.#separator, moved: true },
+      this.#needs,
+    )
     const old = this.#purse
     // Everything not yet paid moves along, what is still under way included: no await may stand between these lines.
     this.#purse = newPurse({ ...fresh, disputedBefore: old.disputedBefore + old.disputedDown })

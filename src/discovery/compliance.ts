@@ -46,7 +46,10 @@ export function testDiscovery(name: string, make: (clock: Clock) => Promise<Disc
     assert.deepEqual(new Set(found.map((o) => o.body.nodeKey)), new Set([a.nodeKey, b.nodeKey]))
     assert.equal(found.find((o) => o.body.nodeKey === a.nodeKey)?.body.pricePerGib, 5n)
     await discovery.withdraw(a.nodeKey)
-    assert.deepEqual((await discovery.offers()).map((o) => o.body.nodeKey), [b.nodeKey])
+    assert.deepEqual(
+      (await discovery.offers()).map((o) => o.body.nodeKey),
+      [b.nodeKey],
+    )
   })
 
   test(`${name}: refuses an offer that is older, expired or not signed by its node`, async () => {
@@ -57,7 +60,10 @@ export function testDiscovery(name: string, make: (clock: Clock) => Promise<Disc
     await assert.rejects(discovery.announce(node.offer({ sequence: 8n, expiresAt: BigInt(START_S) })), { code: 'OFFER_EXPIRED' })
     const forged = node.offer({ sequence: 9n })
     await assert.rejects(discovery.announce({ ...forged, body: { ...forged.body, pricePerGib: 1n } }), { code: 'OFFER_SIGNATURE' })
-    assert.deepEqual((await discovery.offers()).map((o) => o.body.sequence), [7n])
+    assert.deepEqual(
+      (await discovery.offers()).map((o) => o.body.sequence),
+      [7n],
+    )
   })
 
   test(`${name}: an offer disappears when it expires`, async () => {

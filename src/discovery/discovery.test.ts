@@ -26,6 +26,9 @@ test('folder: skips and counts files that are no offers, or carry another nodeâ€
   await writeFile(join(dir, 'huge.offer'), 'x'.repeat(100_000))
   await writeFile(join(dir, `${'ab'.repeat(32)}.offer`), offerText(node.offer({ expiresAt })))
   await discovery.announce(node.offer({ expiresAt }))
-  assert.deepEqual((await discovery.offers()).map((o) => o.body.nodeKey), [node.nodeKey])
+  assert.deepEqual(
+    (await discovery.offers()).map((o) => o.body.nodeKey),
+    [node.nodeKey],
+  )
   assert.deepEqual(counted, ['malformed', 'malformed', 'malformed'])
 })

@@ -21,7 +21,8 @@ export type Infer<C> = C extends Codec<infer T> ? T : never
 
 function take(reader: Reader, length: number): Uint8Array {
   const end = reader.at + length
-  if (end > reader.bytes.length) throw new BywayError('MESSAGE_MALFORMED', 'a message ends in the middle of a field', { facts: { at: reader.at, length } })
+  if (end > reader.bytes.length)
+    throw new BywayError('MESSAGE_MALFORMED', 'a message ends in the middle of a field', { facts: { at: reader.at, length } })
   const bytes = reader.bytes.subarray(reader.at, end)
   reader.at = end
   return bytes
@@ -53,7 +54,8 @@ export const hex = (length: number): Codec<Hex> => ({
 export const text = (limit: number): Codec<string> => ({
   write(parts, value) {
     const bytes = Buffer.from(value)
-    if (bytes.length > limit) throw new BywayError('MESSAGE_TOO_LARGE', `text longer than ${limit} bytes`, { facts: { length: bytes.length } })
+    if (bytes.length > limit)
+      throw new BywayError('MESSAGE_TOO_LARGE', `text longer than ${limit} bytes`, { facts: { length: bytes.length } })
     u16.write(parts, bytes.length)
     parts.push(bytes)
   },

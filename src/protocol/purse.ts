@@ -48,7 +48,18 @@ export function newPurse(terms: {
   window: bigint
 }): Purse {
   const window = least(terms.window, MAX_WINDOW_BYTES)
-  return { ...terms, window, widest: window, received: 0n, sent: 0n, statedUp: 0n, statedDown: 0n, disputedDown: 0n, paidUp: 0n, paidDown: 0n }
+  return {
+    ...terms,
+    window,
+    widest: window,
+    received: 0n,
+    sent: 0n,
+    statedUp: 0n,
+    statedDown: 0n,
+    disputedDown: 0n,
+    paidUp: 0n,
+    paidDown: 0n,
+  }
 }
 
 /** Bytes this side is willing to pay for now. */
@@ -90,7 +101,9 @@ export function stepBytes(purse: Purse): bigint {
  * The next statement to sign, or undefined when nothing is due. When the cap cannot pay for all that is due, `short` is true and the
  * statement covers what it can.
  */
-export function nextStatement(purse: Purse): { up: bigint; down: bigint; cumulative: bigint; numerator: bigint; short: boolean } | undefined {
+export function nextStatement(
+  purse: Purse,
+): { up: bigint; down: bigint; cumulative: bigint; numerator: bigint; short: boolean } | undefined {
   if (dueBytes(purse) === 0n) return undefined
   let { up, down } = payable(purse)
   const limit = bytesWithin(purse.cap, purse.base, purse.pricePerGib)
@@ -123,7 +136,10 @@ export function onMeter(purse: Purse, stated: { up: bigint; down: bigint }): Err
 }
 
 /** A flow that ended cleanly leaves no room for opinion: both sides saw the same bytes or one of them lies. */
-export function checkDone(flow: { sent: bigint; received: bigint; aborted: boolean }, stated: { up: bigint; down: bigint }): ErrorCode | undefined {
+export function checkDone(
+  flow: { sent: bigint; received: bigint; aborted: boolean },
+  stated: { up: bigint; down: bigint },
+): ErrorCode | undefined {
   if (stated.down !== flow.received) return 'METER_DIVERGED'
   // After a reset the provider may have thrown away what was on its way to the destination; it never delivers more than was sent.
   if (stated.up > flow.sent || (!flow.aborted && stated.up !== flow.sent)) return 'METER_DIVERGED'
@@ -131,7 +147,11 @@ export function checkDone(flow: { sent: bigint; received: bigint; aborted: boole
 }
 
 /** The link of a flow broke: the provider says what it carried. The difference is paid while the tolerance lasts. */
-export function onLost(purse: Purse, flow: { sent: bigint; received: bigint }, stated: { up: bigint; down: bigint }): ErrorCode | undefined {
+export function onLost(
+  purse: Purse,
+  flow: { sent: bigint; received: bigint },
+  stated: { up: bigint; down: bigint },
+): ErrorCode | undefined {
   if (stated.up > flow.sent || stated.down < flow.received) return 'METER_DIVERGED'
   const doubt = stated.down - flow.received
   if (doubt > tolerance(purse)) return 'METER_DIVERGED'

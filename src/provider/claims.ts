@@ -35,6 +35,8 @@ export interface ClaimResult {
 export interface Claims {
   /** Units on vouchers that the contract has not paid yet. */
   claimable(): bigint
+  /** Of those, units on channels whose root expires before `timeS`: lost if they are not claimed before the payer closes it. */
+  expiringBefore(timeS: number): bigint
   /** Brings the book level with the contract, then the batches that are worth sending. */
   collect(): Promise<ClaimBatch[]>
   /** Claims everything; CLAIM_NOTHING when there is nothing. One call at a time. */
@@ -81,7 +83,14 @@ export function createClaims(needs: { vault: Vault; chain: ClaimChain; payee: He
   async function collect(): Promise<ClaimBatch[]> {
     await level()
     const { batches, skipped } = await chain.planClaims(unclaimed().map(holdingOf))
-    for (const { holding, reason } of skipped) observer.log('voucher not claimed', { rootId: holding.voucher.rootId, reason })
+    for (const { holding, reason } of skipped) {
+      const { rootId } = holding.voucher
+      observer.log('voucher not claimed', { rootId, reason })
+      // The payer closed it after its time: what was not claimed is lost, and the ledger says so.
+      if (reason === 'root-not-open' && vault.book.roots.get(rootId)?.state === 'open') {
+        await vault.record({ kind: 'root-closed', rootId, refund: 0n, tx: UNSEEN_TX, atMs: clock.nowMs() })
+      }
+    }
     return batches
   }
 
@@ -117,8 +126,11 @@ export function createClaims(needs: { vault: Vault; chain: ClaimChain; payee: He
     }
   }
 
+  const owed = (channels: readonly Channel[]) => channels.reduce((sum, channel) => sum + channel.latest!.cumulative - channel.paid, 0n)
+
   return {
-    claimable: () => unclaimed().reduce((sum, channel) => sum + channel.latest!.cumulative - channel.paid, 0n),
+    claimable: () => owed(unclaimed()),
+    expiringBefore: (timeS) => owed(unclaimed().filter(({ root }) => root.descriptor.expiry < timeS)),
     collect,
     claim() {
       running ??= run().finally(() => {
@@ -128,6 +140,9 @@ export function createClaims(needs: { vault: Vault; chain: ClaimChain; payee: He
     },
   }
 }
+
+/** A transaction this node did not see. */
+const UNSEEN_TX: Hex = `0x${'00'.repeat(32)}`
 
 function holdingOf({ rootId, index, payee, root, cap, salt, siblings, latest }: Channel): Holding {
   return {

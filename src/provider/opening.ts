@@ -91,7 +91,8 @@ export async function adoptLatest(channel: PresentedChannel, latest: MessageBody
   if (recoverSigner(digest, statement.signature) !== channel.descriptor.signer) {
     throw new BywayError('VOUCHER_SIGNER', 'the latest voucher shown is not signed by the session key')
   }
-  if (statement.cumulative !== unitsOf(numerator)) throw new BywayError('VOUCHER_AMOUNT', 'the latest voucher’s amount does not match its bytes')
+  if (statement.cumulative !== unitsOf(numerator))
+    throw new BywayError('VOUCHER_AMOUNT', 'the latest voucher’s amount does not match its bytes')
   if (statement.cumulative > channel.proof.cap) throw new BywayError('CAP_EXCEEDED', 'the latest voucher exceeds the channel’s cap')
   const atMs = needs.clock.nowMs()
   const session = { ...refOf(channel), sessionId: statement.sessionId }
@@ -101,7 +102,17 @@ export async function adoptLatest(channel: PresentedChannel, latest: MessageBody
     if (unitsOf(base) > (known?.cumulative ?? 0n)) await adoptMark(channel, unitsOf(base), 'peer', needs)
     else needs.observer.warn('STATE_RESTORED', { source: 'peer', cumulative: statement.cumulative.toString() })
     const peer = channel.descriptor.payer
-    await needs.vault.record({ kind: 'session-opened', ...session, peer, country: needs.country, pricePerGib, base, carriedUp: 0n, carriedDown: 0n, atMs })
+    await needs.vault.record({
+      kind: 'session-opened',
+      ...session,
+      peer,
+      country: needs.country,
+      pricePerGib,
+      base,
+      carriedUp: 0n,
+      carriedDown: 0n,
+      atMs,
+    })
   }
   const { up, down, cumulative, signature } = statement
   await needs.vault.record({ kind: 'voucher', ...session, up, down, disputed: 0n, numerator, cumulative, signature, atMs })

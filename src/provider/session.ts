@@ -7,9 +7,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Clock } from '../protocol/clock.ts'
 import type { Hex } from '../protocol/bytes.ts'
 import { toHex } from '../protocol/bytes.ts'
+import type { Clock } from '../protocol/clock.ts'
 import { creditWindow, PeakRate } from '../protocol/credit.ts'
 import { asBywayError, BywayError, type ErrorCode } from '../protocol/errors.ts'
 import type { Message, Statement } from '../protocol/messages.ts'
@@ -166,7 +166,9 @@ export class ProviderSession {
       cumulative: statement.cumulative,
     })
     const refusal: ErrorCode | undefined =
-      recoverSigner(digest, statement.signature) === this.channel.descriptor.signer ? checkStatement(this.till, statement) : 'VOUCHER_SIGNER'
+      recoverSigner(digest, statement.signature) === this.channel.descriptor.signer
+        ? checkStatement(this.till, statement)
+        : 'VOUCHER_SIGNER'
     if (refusal !== undefined) {
       this.#needs.observer.count('vouchers_refused', 1, { reason: refusal })
       this.fail(new BywayError(refusal, 'the voucher was refused', { facts: { cumulative: statement.cumulative } }))
@@ -320,5 +322,14 @@ export function recordClosed(
   reason: CloseReason,
 ): Promise<void> {
   const { up, down } = till
-  return vault.record({ kind: 'session-closed', rootId: channel.rootId, index: channel.proof.index, sessionId, up, down, reason, atMs: clock.nowMs() })
+  return vault.record({
+    kind: 'session-closed',
+    rootId: channel.rootId,
+    index: channel.proof.index,
+    sessionId,
+    up,
+    down,
+    reason,
+    atMs: clock.nowMs(),
+  })
 }

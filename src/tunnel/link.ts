@@ -171,7 +171,9 @@ export class Link {
       this.#left = this.#header.readUIntBE(1, 3)
       const limit = this.#type === DATA_TYPE ? MAX_DATA_BYTES : MAX_MESSAGE_BYTES
       if (this.#left > limit) {
-        throw new BywayError('MESSAGE_TOO_LARGE', 'a frame is larger than its type allows', { facts: { type: this.#type, length: this.#left } })
+        throw new BywayError('MESSAGE_TOO_LARGE', 'a frame is larger than its type allows', {
+          facts: { type: this.#type, length: this.#left },
+        })
       }
       if (this.#left === 0) this.#finish(events)
       return rest.subarray(copied)

@@ -1,8 +1,9 @@
 /** A chain in memory with the rules of Channels.sol that nodes depend on: deposits, proofs, caps, cumulative claims. For fast tests. */
+
+import { type ClaimBatch, type Holding, planBatches } from '../../src/chain/claims.ts'
 import type { Hex } from '../../src/protocol/bytes.ts'
 import { foldProof } from '../../src/protocol/tree.ts'
 import { type ChannelRef, type Descriptor, rootIdOf } from '../../src/protocol/voucher.ts'
-import { type ClaimBatch, type Holding, planBatches } from '../../src/chain/claims.ts'
 
 export class MemoryChain {
   readonly balances = new Map<Hex, bigint>()

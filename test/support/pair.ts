@@ -15,7 +15,7 @@ import { createClaims, createProvider } from '../../src/provider/index.ts'
 import { createCertificate } from '../../src/tunnel/index.ts'
 import { realDisk } from '../../src/wallet/disk.ts'
 import { Vault } from '../../src/wallet/vault.ts'
-import { MemoryChain } from './memory-chain.ts'
+import type { MemoryChain } from './memory-chain.ts'
 
 export const CHANNELS: Hex = `0x${'c0'.repeat(20)}`
 export const TOKEN: Hex = `0x${'d0'.repeat(20)}`
