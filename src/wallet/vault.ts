@@ -1,5 +1,12 @@
 /**
- * The vault: a node's journal and the book it adds up to, kept in step. The only way daemons change money.
+ * Wallet: the money of one node, in one folder, that must survive a power cut.
+ *
+ * The rule it keeps: what is promised is durable before anybody hears of it. The journal is the only store of money; book and ledger are
+ * folds over its records, so nothing can disagree with it.
+ *
+ * Start reading at the vault below: journal and book kept in step, the only way daemons change money. Then records.ts (what is written),
+ * journal.ts over disk.ts (how it survives), book.ts (what it adds up to), accounts.ts and ledger.ts (what people see), verify.ts (why they
+ * may believe it). keys.ts, lock.ts and paths.ts look after the folder.
  *
  * A record is applied before it is written, so that one that cannot follow is refused and never poisons the journal; whoever acts on it
  * waits for the promise, which resolves when it is durable.
