@@ -1,4 +1,7 @@
 /**
+ * Benchmarks: each one command, each printing a table, none of them a test. The rule they keep: compare side by side in one run and read
+ * ratios, because machines are noisy. Start reading at any file; support/ holds what they share.
+ *
  * Does payment throttle the line? The same download over the same delayed line, once as plain TCP and once paid through a provider, at 40 and
  * 150 ms of round trip: with a pair that has met before, and with a stranger from its first byte.
  *

@@ -1,4 +1,9 @@
-/** Two nodes in one process: bytes arrive unchanged, both sides count the same, and the vouchers settle. */
+/**
+ * Tests that cross rooms; what concerns one file is tested beside it. The rule they keep: each refusal has a positive control in the same
+ * test, nothing sleeps for luck, traffic stays on loopback. Start reading here, then support/pair.ts (two nodes in one process).
+ *
+ * This one: bytes arrive unchanged, both sides count the same, and the vouchers settle.
+ */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'

@@ -1,5 +1,10 @@
 /**
- * Opens a node: lock first, then keys, journal, chain client, log, metrics and the local API. What every daemon and every command that
+ * The command: one file a subcommand, wired in main.ts.
+ *
+ * The rule it keeps: data on stdout, talk on stderr, every read command takes --json, every setting comes from one table (settings.ts), and no
+ * secret is printed. Start reading at share.ts and connect.ts (the two daemons), then up.ts (the local exchange of both).
+ *
+ * This file opens a node: lock first, then keys, journal, chain client, log, metrics and the local API. What every daemon and every command that
  * signs needs, taken in the order that can be undone.
  */
 import { apiApp, type Routes, standardRoutes } from '../api/app.ts'

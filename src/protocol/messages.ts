@@ -1,5 +1,12 @@
 /**
- * The messages two nodes exchange inside TLS, each declared once. docs/protocol.md#messages lists the same table; a test compares them.
+ * Protocol: what nodes say to each other, what a payer signs, and what either may conclude from it.
+ *
+ * The rule it keeps: everything here is pure. No clock, no socket, no disk, no other room; what changes is passed in, what follows is returned.
+ *
+ * Start reading here (the messages), then till.ts and purse.ts (the two sides of a session's money), voucher.ts and tree.ts (what the
+ * contract checks), errors.ts (the one table of errors). The spec is docs/protocol.md.
+ *
+ * Each message is declared once; docs/protocol.md#messages lists the same table and a test compares them.
  *
  * A frame is [type u8][length u24][payload]. A link is one TLS connection. The first frame says what it is for: `session` makes it the
  * control link of a session, `attach` a flow link, which carries one flow at a time and is used again after `done`.
