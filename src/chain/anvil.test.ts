@@ -30,6 +30,8 @@ async function folder(t: TestContext): Promise<string> {
 const balance = (rpc: Rpc) => rpc.request(quantitySchema, 'eth_getBalance', [SOMEBODY, 'latest'])
 const latest = (rpc: Rpc) => rpc.request(blockSchema, 'eth_getBlockByNumber', ['latest', false])
 const mine = (rpc: Rpc) => rpc.request(z.unknown(), 'evm_mine', [])
+/** A busy machine may take this long between two lines; a pause of a week is far beyond it. */
+const NEAR_S = 60
 const nowS = () => Math.floor(Date.now() / 1000)
 
 test('the same world continues after a stop', async (t) => {
@@ -136,9 +138,9 @@ test('after a pause of a week the chain tells the time of today', async (t) => {
   const old = await second.rpc.request(blockSchema, 'eth_getBlockByNumber', ['0x1', false])
   assert.equal(old.timestamp, aWeekAgo + 1, 'the control: the last block of the old run')
   const { timestamp } = await latest(second.rpc)
-  assert.ok(Math.abs(timestamp - nowS()) <= 2, `${timestamp} is now`)
+  assert.ok(Math.abs(timestamp - nowS()) <= NEAR_S, `${timestamp} is now`)
   await mine(second.rpc)
-  assert.ok(Math.abs((await latest(second.rpc)).timestamp - nowS()) <= 2)
+  assert.ok(Math.abs((await latest(second.rpc)).timestamp - nowS()) <= NEAR_S)
 })
 
 test('a chain whose time was moved ahead never runs backwards', async (t) => {

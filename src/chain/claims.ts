@@ -61,7 +61,7 @@ export function claimsHash(vouchers: readonly Voucher[]): Hex {
   return keccak(Buffer.from(packVouchers(vouchers).slice(2), 'hex'))
 }
 
-export const channelName = (channel: ChannelRef) => `${channel.rootId}/${channel.index}`
+const channelName = (channel: ChannelRef) => `${channel.rootId}/${channel.index}`
 
 /** Of each channel the newest voucher. */
 export function newestHoldings(holdings: readonly Holding[]): Holding[] {

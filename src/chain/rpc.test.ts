@@ -81,7 +81,7 @@ test('uses the second endpoint when the first is down, busy, broken, slow or tal
   for (const handler of Object.values(faults)) urls.push((await endpoint(t, handler)).url)
   for (const url of urls) {
     const before = right.asked.length
-    const rpc = createRpc({ urls: [url, right.url], chainId: CHAIN, timeoutMs: 150 })
+    const rpc = createRpc({ urls: [url, right.url], chainId: CHAIN, timeoutMs: 2_000 })
     assert.equal(await rpc.request(quantitySchema, 'eth_blockNumber', []), 42n)
     assert.equal(await rpc.request(quantitySchema, 'eth_blockNumber', []), 42n)
     assert.equal(right.asked.length - before, 3, 'one chain id, two questions')

@@ -44,4 +44,3 @@ export const receiptSchema = z
   .nullable()
 
 export type Receipt = NonNullable<z.output<typeof receiptSchema>>
-export type Log = z.output<typeof logSchema>

@@ -46,7 +46,7 @@ function lying(rpc: Rpc, lie: (method: string) => unknown): Rpc {
 }
 
 test('what is not mined in time is sent again with more fee, and only one copy counts', async (t) => {
-  const devnet = await stalled(t, 50)
+  const devnet = await stalled(t, 300)
   const told: Hex[] = []
   const fees: bigint[] = []
   const third = Promise.withResolvers<void>()
