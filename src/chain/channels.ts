@@ -32,6 +32,12 @@ const VIEWS_PER_CALL = 1_000
 /** Blocks searched for an event when a node refuses to search all: public ones allow ten thousand. */
 const LOG_WINDOW_BLOCKS = 10_000n
 
+/**
+ * The first permit is for good, so that every later root costs no permit: a quarter less gas. The contract has no owner and takes a deposit
+ * only for a descriptor that the payer sends or signs, so an allowance that stands adds no way to lose money.
+ */
+const PERMIT_VALUE = 2n ** 256n - 1n
+
 export type RootState = 'none' | 'open' | 'closed'
 
 export interface RootView {
@@ -186,7 +192,7 @@ export function createChannelsClient({ rpc, network, patienceMs }: ChannelsOptio
     const deadline = BigInt((await blockTime(signal)) + PERMIT_LIFE_S)
     const noncesData = await call(dollar, encodeFunctionData({ abi: dollarAbi, functionName: 'nonces', args: [wallet.address] }), signal)
     const nonce = decodeFunctionResult({ abi: dollarAbi, functionName: 'nonces', data: noncesData })
-    const permit = signPermit(wallet, token, channels, descriptor.sum, nonce, deadline)
+    const permit = signPermit(wallet, token, channels, PERMIT_VALUE, nonce, deadline)
     const { r, vs } = splitSignature(signOpenOrder(wallet, domain, descriptor, deadline))
     const args = [onChain(descriptor), permit, deadline, r, vs] as const
     return { to: channels, data: encodeFunctionData({ abi: channelsAbi, functionName: 'openWithPermit', args }) }
