@@ -21,6 +21,6 @@ export function checkHeaders(files: ReadonlyMap<string, string>): string[] {
   })
 }
 
-export function isRoomHeader(header: string): boolean {
+function isRoomHeader(header: string): boolean {
   return header.length >= LEAST_CHARACTERS && /\brules?\b/i.test(header) && /\bstart reading\b/i.test(header)
 }

@@ -24,7 +24,7 @@ export type Route = `${'GET' | 'POST'} /${string}`
 export type Routes = Readonly<Partial<Record<Route, Handler>>>
 
 /** Something other than JSON. */
-export class TextAnswer {
+class TextAnswer {
   readonly contentType: string
   readonly text: string
   constructor(contentType: string, text: string) {

@@ -115,7 +115,7 @@ export function createOutput({ stdout, stderr, env, json }: OutputOptions): Outp
 }
 
 /** An error as people read it: what we were doing, the facts in a line, what to do about it. */
-export function errorLines(error: BywayError, style: Style): string[] {
+function errorLines(error: BywayError, style: Style): string[] {
   const facts = Object.entries(error.facts).map(([name, value]) => `${words(name)} ${printable(String(value))}`)
   return [
     `${style('red', 'error')} ${style('bold', error.code)}: ${errorMessage(error)}`,

@@ -104,13 +104,9 @@ export const SETTINGS = {
       fallbackText: '`offers` in the home',
     },
   ),
-  passphraseFile: setting(
-    filePath,
-    undefined,
-    ['share', 'connect', 'wallet', 'claim'],
-    'File with the passphrase of the keystore; without one the keys are protected by file permissions alone.',
-    { fallbackText: 'none' },
-  ),
+  passphraseFile: setting(filePath, undefined, ['share', 'connect', 'wallet', 'claim'], 'File with the passphrase that opens the keys.', {
+    fallbackText: '`passphrase` in the home, made at the first start',
+  }),
 
   // --- Selling ---
   host: setting(host, '127.0.0.1', ['share'], 'Address the provider listens on; 0.0.0.0 or :: to be reached from elsewhere.'),
@@ -120,9 +116,6 @@ export const SETTINGS = {
   }),
   country: setting(country, 'zz', ['share'], 'Country the provider claims to be in.'),
   price: setting(dollars, PRICE, ['share'], 'Price in dollars per GiB.'),
-  capacity: setting(wholeNumber('mbit', 1, 1_000_000), undefined, ['share'], 'Megabits a second the offer states.', {
-    fallbackText: 'not stated',
-  }),
   policy: setting(oneOf('tier', ['basic', 'standard', 'open']), 'basic', ['share'], 'Which destination ports guests may use.'),
   allowPrivate: setting(
     listOf(cidr),
@@ -134,7 +127,12 @@ export const SETTINGS = {
   submitterFee: setting(dollars, 0n, ['share', 'claim'], 'Fee in dollars for whoever submits a claim, for a provider that holds no gas.'),
 
   // --- Buying ---
-  proxyHost: setting(host, '127.0.0.1', ['up', 'connect'], 'Address the local proxy listens on.'),
+  proxyHost: setting(
+    host,
+    '127.0.0.1',
+    ['up', 'connect'],
+    'Loopback address the local proxy listens on; it has no password, so any other address is refused.',
+  ),
   proxyPort: setting(port, 1080, ['up', 'connect'], 'Port of the local proxy, SOCKS5 and HTTP alike; 0 takes a free one.', {
     alias: { flag: 'port', on: ['up', 'connect'] },
   }),
