@@ -2,7 +2,8 @@
  * `npm test`: every test of the node, then every test of the contracts, with what it counted at the end.
  * `npm test -- wallet` runs only the test files whose path holds that word, and no contracts.
  *
- * A line appears as each file ends; what a file printed and the reasons of its failures appear only when it failed.
+ * A line appears as each file ends; what a file printed and the reasons of its failures appear only when it failed. Contracts are
+ * fuzzed with fewer inputs than foundry.toml asks for, unless FOUNDRY_FUZZ_RUNS is set; .ci/run sets it to the full number.
  */
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
@@ -15,6 +16,10 @@ const root = join(import.meta.dirname, '..')
 const FILES_AT_ONCE = 2
 /** The longest journey takes well under two minutes. A file that takes longer hangs, or leaves a timer or a socket open. */
 const FILE_TIMEOUT_MS = 300_000
+/** Finds what a careless change breaks, in seconds instead of minutes. */
+const QUICK_FUZZ_RUNS = '256'
+/** Whoever waits sees that something happens. */
+const STILL_RUNNING_MS = 20_000
 
 const words = process.argv.slice(2)
 const files = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { cwd: root })
@@ -31,6 +36,13 @@ const startedMs = performance.now()
 const seconds = (sinceMs: number): string => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`
 const indent = (text: string): string => text.replace(/^/gm, '    ')
 
+/** What is under way, and since when. */
+const running = new Map<string, number>()
+setInterval(() => {
+  const slow = [...running].filter(([, sinceMs]) => performance.now() - sinceMs > STILL_RUNNING_MS)
+  if (slow.length > 0) console.log(`...  running: ${slow.map(([name, sinceMs]) => `${name} (${seconds(sinceMs)})`).join(', ')}`)
+}, STILL_RUNNING_MS).unref()
+
 async function nodeTests(): Promise<Part> {
   const total: Part = { passed: 0, skipped: 0, failed: 0 }
   const queue = [...files]
@@ -38,7 +50,9 @@ async function nodeTests(): Promise<Part> {
   const worker = async (): Promise<void> => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
       const fileStartedMs = performance.now()
+      running.set(file, fileStartedMs)
       const { passed, skipped, failures, printed } = await runFile(file)
+      running.delete(file)
       total.passed += passed
       total.skipped += skipped
       total.failed += failures.length
@@ -92,7 +106,8 @@ async function runFile(file: string): Promise<{ passed: number; skipped: number;
 async function contractTests(): Promise<Part> {
   console.log('contracts: forge test (compiling takes a moment the first time) ...')
   const bin = join(root, 'node_modules', '.bin')
-  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, NO_COLOR: '1' }
+  running.set('forge test', performance.now())
+  const env = { FOUNDRY_FUZZ_RUNS: QUICK_FUZZ_RUNS, ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, NO_COLOR: '1' }
   const child = spawn(join(bin, 'forge'), ['test'], { cwd: join(root, 'contracts'), env, stdio: ['ignore', 'pipe', 'inherit'] })
   let text = ''
   let shown = 0
