@@ -19,6 +19,9 @@ const wanted = createHash('sha256')
   .update(machine)
   .digest('hex')
 
+// `npm install` and not `npm ci`: ci refuses a lock file without the parts of every other platform (npm/cli#4828), and a lock file made on
+// one platform has only its own. Versions and checksums still come from the lock file, and --no-save leaves it alone.
+//
 // `npm start --dry-run`, NODE_ENV=production or a cautious ~/.npmrc would each leave out a part that has to be here: the pinned Node
 // is a development dependency whose install script fetches it. A flag on the command line wins over the environment and the files.
 const FLAGS = [
@@ -32,10 +35,10 @@ const FLAGS = [
 ]
 
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
-  process.stderr.write('byway: installing dependencies (npm ci), once per change of package-lock.json ...\n')
-  const result = spawnSync('npm', ['ci', ...FLAGS], { cwd: root, stdio: ['ignore', 2, 2] })
+  process.stderr.write('byway: installing dependencies (npm install), once per change of package-lock.json ...\n')
+  const result = spawnSync('npm', INSTALL, { cwd: root, stdio: ['ignore', 2, 2] })
   if (result.status !== 0) {
-    process.stderr.write('byway: npm ci failed. Check the network and run `npm ci` by hand to see why.\n')
+    process.stderr.write('byway: npm install failed. Check the network and run `npm install` by hand to see why.\n')
     process.exit(1)
   }
   writeFileSync(stamp, wanted)
