@@ -4,7 +4,7 @@
  * Headers that belong to one connection stay on it, those that speak to this proxy are removed, and `Via` is not added: an exit is not to
  * be told apart from a household. The framing of bodies is decided anew from what the parser understood, never copied.
  */
-import { type ClientRequest, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { type ClientRequest, request as httpRequest, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { type Destination, parseDestination } from '../../protocol/destination.ts'
 import { BywayError } from '../../protocol/errors.ts'
 import { reset } from '../../tunnel/splice.ts'
@@ -73,7 +73,7 @@ export function createForwarder(front: Front): Forwarder {
       upstream.on('close', () => {
         if (answer === undefined) fail(new BywayError('CONNECTION_RESET', 'the destination closed the connection without an answer'))
       })
-      upstream.on('continue', () => response.writeContinue())
+      if (request.headers.expect !== undefined) upstream.once('continue', () => response.writeContinue())
       upstream.on('response', (incoming) => {
         try {
           response.writeHead(incoming.statusCode!, incoming.statusMessage, answerHeaders(incoming, request))
@@ -102,11 +102,16 @@ export function createForwarder(front: Front): Forwarder {
 /** Our own answer to a request whose connection goes on. */
 export function answerError(response: ServerResponse, error: BywayError, { observer }: Front): void {
   observer.log('request-refused', { code: error.code })
+  if (response.headersSent) {
+    reset(response.req.socket, error)
+    return
+  }
   const { status, headers, body } = httpReply(error)
   if (status === MALFORMED_STATUS) observer.count('malformed', 1, { where: 'http' })
   // A client that waits for 100 Continue will not send its body: where the next request starts would be anyone's guess.
   const last = response.req.headers.expect === undefined ? [] : ['Connection', 'close']
-  response.writeHead(status, [...headers, ...last])
+  // The reason is given on purpose: one an origin chose may be left on the response.
+  response.writeHead(status, STATUS_CODES[status], [...headers, ...last])
   response.end(response.req.method === 'HEAD' ? undefined : body)
 }
 
