@@ -45,6 +45,7 @@ abstract contract Fixture is Test {
 
     address internal payer = vm.addr(PAYER_KEY);
     address internal payee = vm.addr(PAYEE_KEY);
+    address internal signer = vm.addr(SIGNER_KEY);
     address internal stranger = address(0x57A46E4);
 
     TestDollar internal dollar;
@@ -76,13 +77,13 @@ abstract contract Fixture is Test {
     }
 
     /// @notice A root of `owner` over `leaves`, not opened yet.
-    function _deal(address owner, Leaf[] memory leaves, uint64 nonce) internal pure returns (Deal memory deal) {
+    function _deal(address owner, Leaf[] memory leaves, uint64 nonce) internal view returns (Deal memory deal) {
         deal.leaves = leaves;
         deal.tree = TreeBuilder.build(leaves);
         deal.signerKey = SIGNER_KEY;
         deal.descriptor = Descriptor({
             payer: owner,
-            signer: vm.addr(SIGNER_KEY),
+            signer: signer,
             root: deal.tree.root(),
             sum: deal.tree.sum(),
             expiry: EXPIRY,
@@ -237,8 +238,8 @@ abstract contract Fixture is Test {
         return abi.encodeWithSelector(selector, deal.id);
     }
 
-    /// @notice `voucher` is signed by `signer` but names no active channel.
-    function _unknown(uint256 voucher, address signer) internal pure returns (bytes memory) {
-        return abi.encodeWithSelector(IChannels.ChannelUnknown.selector, voucher, signer);
+    /// @notice `voucher` is signed by `who` but names no active channel.
+    function _unknown(uint256 voucher, address who) internal pure returns (bytes memory) {
+        return abi.encodeWithSelector(IChannels.ChannelUnknown.selector, voucher, who);
     }
 }
