@@ -24,9 +24,12 @@ const wanted = createHash('sha256')
 //
 // `npm start --dry-run`, NODE_ENV=production or a cautious ~/.npmrc would each leave out a part that has to be here: the pinned Node
 // is a development dependency whose install script fetches it. A flag on the command line wins over the environment and the files.
-const FLAGS = [
+const INSTALL = [
+  'install',
+  '--no-save',
   '--include=dev',
   '--ignore-scripts=false',
+  '--engine-strict=false',
   '--dry-run=false',
   '--global=false',
   '--no-audit',
