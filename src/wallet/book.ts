@@ -169,7 +169,19 @@ const APPLY: { [K in JournalRecord['kind']]: (book: Book, record: RecordOf<K>, f
       throw fail('the session starts below what its channel has promised', { session: id, base, cumulative: channel.cumulative })
     takeOver(book, channel, carriedUp + carriedDown)
     const counts = { up: 0n, down: 0n, disputed: 0n, billed: 0n, closed: undefined, unpaid: 0n, takenOver: 0n }
-    book.sessions.set(id, { id, channel, peer, country, pricePerGib, base, carriedUp, carriedDown, openedAtMs: atMs, ...counts })
+    book.sessions.set(id, {
+      id,
+      order: book.sessions.size,
+      channel,
+      peer,
+      country,
+      pricePerGib,
+      base,
+      carriedUp,
+      carriedDown,
+      openedAtMs: atMs,
+      ...counts,
+    })
     return []
   },
 

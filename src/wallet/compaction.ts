@@ -54,9 +54,11 @@ export class Superseded {
 
 function channelsOf(record: JournalRecord): readonly { rootId: string; index: number }[] | 'all' {
   switch (record.kind) {
+    // What it takes over depends on what every session of that payer had been paid by then.
+    case 'session-opened':
+      return record.carriedUp + record.carriedDown > 0n ? 'all' : [record]
     case 'voucher':
     case 'channel-accepted':
-    case 'session-opened':
     case 'session-closed':
     case 'high-water':
       return [record]

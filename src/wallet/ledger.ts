@@ -87,7 +87,7 @@ export function ledgerOf(records: Iterable<JournalRecord>): Ledger {
   for (const record of records) {
     for (const movement of apply(book, record)) {
       accounts.post(postingOf(movement, book.genesis!.role, record.atMs))
-      rows.move(movement, book.genesis!.role)
+      rows.move(movement)
     }
   }
   const role = book.genesis?.role ?? 'provider'
@@ -105,14 +105,14 @@ interface Lot {
 /** Spreads movements over sessions. */
 class Rows {
   readonly #rows = new Map<Session | Channel, LedgerRow>()
-  /** Unsettled lots, oldest first. A provider's are per channel, as claims are; a consumer's per root, as a refund names no channel. */
-  readonly #lots = new Map<Channel | Root, Lot[]>()
+  /** Unsettled lots of each channel, oldest first. */
+  readonly #lots = new Map<Channel, Lot[]>()
 
-  move(movement: Movement, role: Role): void {
+  move(movement: Movement): void {
     switch (movement.kind) {
       case 'billed': {
         const row = this.#rowOf(movement.session ?? movement.channel)
-        this.#push(role === 'provider' ? movement.channel : movement.channel.root, row, movement.units)
+        this.#push(movement.channel, row, movement.units)
         row.earned += movement.units
         row.spent += movement.units
         row.claimable += movement.units
@@ -122,17 +122,11 @@ class Rows {
         this.#settle(movement)
         break
       case 'lost':
-      case 'returned': {
-        // The last vouchers are the ones nobody claimed.
-        const owner = 'channel' in movement ? movement.channel : movement.root
-        for (const { row, units } of this.#take(owner, movement.units, 'newest')) {
-          row.earned -= units
-          row.spent -= units
-          row.claimable -= units
-          row.returned += units
-        }
+        for (const { row, units } of this.#take(movement.channel, movement.units)) giveBack(row, units)
         break
-      }
+      case 'returned':
+        this.#return(movement.root, movement.units)
+        break
       case 'found':
         this.#find(movement.channel, movement.units)
         break
@@ -145,16 +139,14 @@ class Rows {
   /** All rows in the order their sessions were opened, unknown ones last, with only the columns of the role. */
   finish(book: Book): LedgerRow[] {
     const provider = book.genesis?.role === 'provider'
-    const sessions = [...book.sessions.values()].map((session) => {
+    for (const session of book.sessions.values()) {
       const row = this.#rowOf(session)
       const { up, down, closed, unpaid, disputed } = session
       Object.assign(row, { up, down, unpaidBytes: unpaid, disputedBytes: disputed, closedAtMs: closed?.atMs, closeReason: closed?.reason })
       row.state = closed === undefined ? 'open' : 'closed'
       row.reasonCode = reasonOf(session, row)
-      return row
-    })
-    const unknown = [...this.#rows.values()].filter((row) => row.sessionId === undefined)
-    const rows = [...sessions, ...unknown]
+    }
+    const rows = this.#ordered()
     for (const row of rows) {
       if (provider) row.spent = 0n
       else Object.assign(row, { earned: 0n, claimable: 0n })
@@ -163,7 +155,7 @@ class Rows {
   }
 
   #settle({ channels, fee }: Extract<Movement, { kind: 'settled' }>): void {
-    const paid = channels.flatMap(({ channel, units }) => this.#take(channel, units, 'oldest'))
+    const paid = channels.flatMap(({ channel, units }) => this.#take(channel, units))
     const amount = paid.reduce((sum, { units }) => sum + units, 0n)
     const shared = fee < amount ? fee : amount
     let before = 0n
@@ -178,15 +170,22 @@ class Rows {
     this.#charge(fee - shared)
   }
 
+  /** A refund names no channel. The last sessions are the ones a provider may not have claimed. */
+  #return(root: Root, units: bigint): void {
+    for (const row of this.#ordered().reverse()) {
+      if (row.rootId !== root.rootId) continue
+      const part = least(units, row.spent)
+      giveBack(row, part)
+      units -= part
+    }
+  }
+
   /** What a claim settles is the oldest, so the oldest is found. */
   #find(channel: Channel, units: bigint): void {
-    const rows = [...this.#rows.values()].filter((row) => row.rootId === channel.rootId && row.index === channel.index && row.returned > 0n)
-    for (const row of rows) {
-      const part = units < row.returned ? units : row.returned
-      row.returned -= part
-      row.earned += part
-      row.spent += part
-      row.claimable += part
+    for (const row of this.#ordered()) {
+      if (row.rootId !== channel.rootId || row.index !== channel.index) continue
+      const part = least(units, row.returned)
+      giveBack(row, -part)
       units -= part
       this.#push(channel, row, part)
     }
@@ -194,38 +193,42 @@ class Rows {
 
   /** The fee of a claim that paid nothing new comes off what was claimed before. */
   #charge(fee: bigint): void {
-    for (const row of this.#rows.values()) {
-      if (fee === 0n) return
-      const share = fee < row.claimed ? fee : row.claimed
+    if (fee === 0n) return
+    for (const row of this.#ordered()) {
+      const share = least(fee, row.claimed)
       row.claimed -= share
       row.fees += share
       fee -= share
     }
   }
 
-  #push(owner: Channel | Root, row: LedgerRow, units: bigint): void {
-    const lots = this.#lots.get(owner) ?? []
-    this.#lots.set(owner, lots)
+  #push(channel: Channel, row: LedgerRow, units: bigint): void {
+    if (units === 0n) return
+    const lots = this.#lots.get(channel) ?? []
+    this.#lots.set(channel, lots)
     const last = lots.at(-1)
     if (last?.row === row) last.units += units
     else lots.push({ row, units })
   }
 
-  #take(owner: Channel | Root, units: bigint, from: 'oldest' | 'newest'): Lot[] {
-    const lots = this.#lots.get(owner) ?? []
+  /** The oldest lots of a channel, up to so many units. */
+  #take(channel: Channel, units: bigint): Lot[] {
+    const lots = this.#lots.get(channel) ?? []
     const taken: Lot[] = []
-    while (units > 0n) {
-      const lot = lots.at(from === 'oldest' ? 0 : -1)
-      if (lot === undefined) break
-      const part = lot.units < units ? lot.units : units
+    for (let lot = lots[0]; lot !== undefined && units > 0n; lot = lots[0]) {
+      const part = least(lot.units, units)
       taken.push({ row: lot.row, units: part })
       lot.units -= part
       units -= part
-      if (lot.units > 0n) continue
-      if (from === 'oldest') lots.shift()
-      else lots.pop()
+      if (lot.units === 0n) lots.shift()
     }
     return taken
+  }
+
+  /** Rows in the order their sessions were opened, unknown ones last: an order that compaction of the journal does not change. */
+  #ordered(): LedgerRow[] {
+    const order = (of: Session | Channel) => ('id' in of ? of.order : Number.MAX_SAFE_INTEGER)
+    return [...this.#rows].sort(([a], [b]) => order(a) - order(b)).map(([, row]) => row)
   }
 
   #rowOf(of: Session | Channel): LedgerRow {
@@ -236,6 +239,16 @@ class Rows {
     return row
   }
 }
+
+/** Moves units from what a row earned or spent to what went back to the consumer. */
+function giveBack(row: LedgerRow, units: bigint): void {
+  row.earned -= units
+  row.spent -= units
+  row.claimable -= units
+  row.returned += units
+}
+
+const least = (a: bigint, b: bigint) => (a < b ? a : b)
 
 function newRow(session: Session | undefined, { rootId, index, root, payee }: Channel): LedgerRow {
   return {

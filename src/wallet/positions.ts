@@ -43,6 +43,8 @@ export interface Channel {
 
 export interface Session {
   readonly id: Hex
+  /** Sessions opened before it. */
+  readonly order: number
   readonly channel: Channel
   readonly peer: Hex
   readonly country: string
