@@ -60,9 +60,9 @@ export class FlowAgent extends Agent {
   }
 
   override keepSocketAlive(stream: Duplex): boolean {
-    const keep = super.keepSocketAlive(stream) as unknown as boolean
+    // An origin that ended a connection, before or while it idles, ended it for good: half-open is of no use here.
+    const keep = !stream.readableEnded && (super.keepSocketAlive(stream) as unknown as boolean)
     if (keep) {
-      // An origin that ends an idle connection ended it for good: half-open is of no use here.
       stream.once('end', close)
       this.#idle.set(
         stream,

@@ -1,5 +1,6 @@
 /** For tests only: a dialer without exits that connects to loopback itself, and raw connections to talk to the proxy with. */
 import { once } from 'node:events'
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { asBywayError, BywayError } from '../../protocol/errors.ts'
@@ -73,6 +74,17 @@ export async function startOrigin(t: TestContext, server: Server | ((socket: Soc
   })
   return (listener.address() as AddressInfo).port
 }
+
+export function httpOrigin(t: TestContext, serve: (request: IncomingMessage, response: ServerResponse) => void): Promise<number> {
+  return startOrigin(t, createHttpServer(serve))
+}
+
+/** A plain request for `a.test`, as an application sends it to a proxy. */
+export function getRequest(port: number, path = '/', headers = ''): string {
+  return `GET http://a.test:${port}${path} HTTP/1.1\r\nHost: a.test:${port}\r\n${headers}\r\n`
+}
+
+export const CLOSE = 'Connection: close\r\n'
 
 /** A connection whose received bytes can be waited for. */
 export class RawClient {

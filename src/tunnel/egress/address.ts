@@ -108,12 +108,6 @@ export function blockedReason(ip: string, { own, allowPrivate }: AddressRules): 
   return undefined
 }
 
-/** Whether any of the ranges holds the address; false for text that is not one. */
-export function inRanges(ip: string, ranges: readonly Cidr[]): boolean {
-  const address = parseAddress(ip)
-  return address !== undefined && ranges.some((range) => covers(range, address))
-}
-
 /** `10.0.0.0/8`, `fc00::/7`, or one address. Bits after the prefix are ignored. Throws ARGUMENT_INVALID. */
 export function parseCidr(text: string): Cidr {
   const [ip = '', length, ...more] = text.split('/')
