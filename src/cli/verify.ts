@@ -2,6 +2,8 @@
 import type { Command } from 'commander'
 import { BywayError } from '../protocol/errors.ts'
 import { domainSeparator, recoverSigner, voucherDigest } from '../protocol/voucher.ts'
+import { realDisk } from '../wallet/disk.ts'
+import { readJournal } from '../wallet/journal.ts'
 import { type RecoverVoucher, verifyBook } from '../wallet/verify.ts'
 import { chainOf, readHomes } from './homes.ts'
 import type { Output } from './output.ts'
@@ -21,7 +23,13 @@ export async function verify(command: Command, env: Env, output: Output): Promis
       rootState: async (rootId: `0x${string}`) => (await client.rootState(rootId)).state,
       channelPaid: async (channel: Parameters<typeof client.channelsPaid>[0][number]) => (await client.channelsPaid([channel]))[0]!,
     }
-    const { checked, firstDifference } = await progress.step(`verifying ${home.name}`, () => verifyBook(home.records, reader, recover))
+    const { checked, firstDifference } = await progress.step(`verifying ${home.name}`, async () => {
+      const first = await verifyBook(home.records, reader, recover)
+      if (first.firstDifference === undefined) return first
+      // A claim may have settled between reading the journal and asking the chain: what stands must stand twice.
+      const again = await readJournal(realDisk(), home.paths.journal)
+      return verifyBook(again?.records ?? home.records, reader, recover)
+    })
     const equal = firstDifference === undefined
     nodes.push({ name: home.name, home: home.paths.home, equal, checked, ...(equal ? {} : { firstDifference }) })
     const counts = Object.entries(checked).map(([what, count]) => `${count} ${what}`)

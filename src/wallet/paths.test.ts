@@ -20,15 +20,9 @@ test('a home and the local exchange have the files the tree at the top draws', (
     journal: '/h/journal.jsonl',
     lock: '/h/lock',
     pid: '/h/pid',
-    socket: '/h/api.sock',
     offers: '/h/offers',
   })
   assert.equal(exchangePaths('/x').provider(2), '/x/provider-2')
-})
-
-test('a home too deep for a socket is refused, the deepest that fits is not', () => {
-  homePaths(`/${'d'.repeat(103 - '/api.sock'.length - 1)}`)
-  assert.throws(() => homePaths(`/${'d'.repeat(103 - '/api.sock'.length)}`), { code: 'SETTING_INVALID' })
 })
 
 test('finds the homes in and below a folder, in the order of their numbers', async () => {

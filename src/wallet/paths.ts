@@ -16,13 +16,12 @@
  *       journal.jsonl                   the money: vouchers, sessions, claims (journal.ts)
  *       lock                            held by the running daemon (lock.ts)
  *       pid                             which process that is; only to tell people
- *       api.sock                        local API of the running daemon
+ *       run/api.sock                    local API of the running daemon (api/socket.ts)
  *       offers/                         signed offers, unless --offers names a shared folder
  */
 import { readdir, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
-import { BywayError } from '../protocol/errors.ts'
 
 export interface HomePaths {
   home: string
@@ -31,7 +30,6 @@ export interface HomePaths {
   journal: string
   lock: string
   pid: string
-  socket: string
   offers: string
 }
 
@@ -44,8 +42,6 @@ export interface ExchangePaths {
   provider(number: number): string
 }
 
-/** `sun_path` holds 108 bytes with its closing zero, on Linux; 104 on macOS. A longer name is cut off silently by some systems. */
-const SOCKET_PATH_MAX_BYTES = 103
 /** Homes lie at most this deep below the folder a command is given: exchange/provider-1. */
 const HOME_DEPTH = 2
 
@@ -57,13 +53,6 @@ export function stateFolder(env: Readonly<Record<string, string | undefined>>, u
 
 export function homePaths(folder: string): HomePaths {
   const home = resolve(folder)
-  const socket = join(home, 'api.sock')
-  if (Buffer.byteLength(socket) > SOCKET_PATH_MAX_BYTES) {
-    throw new BywayError('SETTING_INVALID', `the path of the home is too long for a socket in it: ${home}`, {
-      facts: { bytes: Buffer.byteLength(socket), most: SOCKET_PATH_MAX_BYTES },
-      hint: 'name a folder with a shorter path with --home',
-    })
-  }
   return {
     home,
     keys: join(home, 'keys.json'),
@@ -71,7 +60,6 @@ export function homePaths(folder: string): HomePaths {
     journal: join(home, 'journal.jsonl'),
     lock: join(home, 'lock'),
     pid: join(home, 'pid'),
-    socket,
     offers: join(home, 'offers'),
   }
 }

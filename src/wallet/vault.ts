@@ -34,13 +34,18 @@ export class Vault {
   /** Opens the journal for this node on this chain; STATE_OTHER_CHAIN when it belongs to another. The caller holds the lock. */
   static async open(disk: Disk, path: string, node: Omit<RecordOf<'genesis'>, 'kind' | 'version' | 'atMs'>, clock: Clock): Promise<Vault> {
     const { journal, records, tornBytes } = await Journal.open(disk, path)
-    const book = bookOf(records)
-    checkGenesis(book, node)
-    const vault = new Vault(book, journal, tornBytes)
-    if (book.genesis === undefined) await vault.record({ kind: 'genesis', version: 1, ...node, atMs: clock.nowMs() })
-    await vault.record({ kind: 'started', atMs: clock.nowMs() })
-    await vault.#closeOrphans(clock.nowMs())
-    return vault
+    try {
+      const book = bookOf(records)
+      checkGenesis(book, node)
+      const vault = new Vault(book, journal, tornBytes)
+      if (book.genesis === undefined) await vault.record({ kind: 'genesis', version: 1, ...node, atMs: clock.nowMs() })
+      await vault.record({ kind: 'started', atMs: clock.nowMs() })
+      await vault.#closeOrphans(clock.nowMs())
+      return vault
+    } catch (thrown) {
+      await journal.close()
+      throw thrown
+    }
   }
 
   /** Sessions the last run had no time to close end with what their vouchers pay for: nothing else of them survived. */
