@@ -3,7 +3,7 @@
  * `npm test -- wallet` runs only the test files whose path holds that word, and no contracts.
  *
  * A line appears as each file ends; what a file printed and the reasons of its failures appear only when it failed. Contracts are
- * fuzzed with fewer inputs than foundry.toml asks for, unless FOUNDRY_FUZZ_RUNS is set; .ci/run sets it to the full number.
+ * fuzzed with fewer inputs than foundry.toml asks for, unless BYWAY_TEST_FULL=1, as in .ci/run.
  */
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
@@ -17,7 +17,7 @@ const FILES_AT_ONCE = 2
 /** The longest journey takes well under two minutes. A file that takes longer hangs, or leaves a timer or a socket open. */
 const FILE_TIMEOUT_MS = 300_000
 /** Finds what a careless change breaks, in seconds instead of minutes. */
-const QUICK_FUZZ_RUNS = '256'
+const QUICK = { FOUNDRY_FUZZ_RUNS: '256', FOUNDRY_INVARIANT_RUNS: '8' }
 /** Whoever waits sees that something happens. */
 const STILL_RUNNING_MS = 20_000
 
@@ -107,7 +107,8 @@ async function contractTests(): Promise<Part> {
   console.log('contracts: forge test (compiling takes a moment the first time) ...')
   const bin = join(root, 'node_modules', '.bin')
   running.set('forge test', performance.now())
-  const env = { FOUNDRY_FUZZ_RUNS: QUICK_FUZZ_RUNS, ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, NO_COLOR: '1' }
+  const runs = process.env.BYWAY_TEST_FULL === '1' ? {} : QUICK
+  const env = { ...runs, ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, NO_COLOR: '1' }
   const child = spawn(join(bin, 'forge'), ['test'], { cwd: join(root, 'contracts'), env, stdio: ['ignore', 'pipe', 'inherit'] })
   let text = ''
   let shown = 0

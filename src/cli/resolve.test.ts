@@ -90,7 +90,7 @@ test('a name nobody knows is refused wherever it stands, with the nearest known 
   assert.throws(() => file('[share]\nprice = "0.30"'), code('SETTING_UNKNOWN'))
   assert.throws(() => price([], { BYWAY_PRCIE: '1' }), code('SETTING_UNKNOWN', /did you mean BYWAY_PRICE\?/))
   assert.throws(() => price([], { BYWAY_DEBUG_FSNYC: '1' }), code('SETTING_UNKNOWN', /BYWAY_DEBUG_FSYNC/))
-  assert.equal(price([], { BYWAY_DEBUG_FSYNC: 'off', OTHER: '1' }).values.price, 500_000n)
+  assert.equal(price([], { BYWAY_DEBUG_FSYNC: 'off', BYWAY_TEST_FULL: '1', OTHER: '1' }).values.price, 500_000n)
 })
 
 test('a value that cannot be read names the setting, its source and what is allowed', () => {
