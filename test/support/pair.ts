@@ -7,13 +7,13 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { createConsumer, createDeposits } from '../../src/consumer/index.ts'
 import { type Hex, toHex } from '../../src/protocol/bytes.ts'
-import { systemClock } from '../../src/protocol/clock.ts'
+import { type Clock, systemClock } from '../../src/protocol/clock.ts'
 import { type Observer, silent } from '../../src/protocol/observe.ts'
 import { type SignedOffer, signOffer } from '../../src/protocol/offer.ts'
 import { addressOf, domainSeparator } from '../../src/protocol/voucher.ts'
 import { createClaims, createProvider } from '../../src/provider/index.ts'
 import { createCertificate } from '../../src/tunnel/index.ts'
-import { realDisk } from '../../src/wallet/disk.ts'
+import { type Disk, realDisk } from '../../src/wallet/disk.ts'
 import { Vault } from '../../src/wallet/vault.ts'
 import type { MemoryChain } from './memory-chain.ts'
 
@@ -33,6 +33,8 @@ export interface ProviderOptions {
   wallet?: Buffer
   keys?: ReturnType<typeof nodeKeys>
   port?: number
+  clock?: Clock
+  disk?: Disk
   dial?: (host: string, port: number, signal: AbortSignal) => Promise<Duplex>
 }
 
@@ -51,13 +53,13 @@ export const dialLoopback = (host: string, port: number): Promise<Duplex> =>
   })
 
 export async function startProvider(options: ProviderOptions) {
-  const { chain, country = 'de', pricePerGib = 100_000n, observer = silent } = options
+  const { chain, country = 'de', pricePerGib = 100_000n, observer = silent, clock = systemClock, disk = realDisk() } = options
   const keys = options.keys ?? nodeKeys()
   const payee = addressOf(keys.wallet)
   const nodeKey = toHex(keys.node.publicKey.export({ format: 'der', type: 'spki' }).subarray(-32))
   const home = options.home ?? (await temporaryHome())
   const node = { role: 'provider' as const, chainId: CHAIN_ID, channels: CHANNELS, token: TOKEN, wallet: payee }
-  const vault = await Vault.open(realDisk(), join(home, 'journal.jsonl'), node, systemClock)
+  const vault = await Vault.open(disk, join(home, 'journal.jsonl'), node, clock)
   const certificate = await createCertificate(keys.tls, new Date())
   const provider = await createProvider({
     vault,
@@ -65,7 +67,7 @@ export async function startProvider(options: ProviderOptions) {
     separator: domainSeparator(DOMAIN),
     payee,
     country,
-    clock: systemClock,
+    clock,
     observer,
     nodeKey,
     certificate,
@@ -93,7 +95,7 @@ export async function startProvider(options: ProviderOptions) {
     },
     keys.node.privateKey,
   )
-  const claims = createClaims({ vault, chain: chain.claimsOf(payee), payee, clock: systemClock, observer })
+  const claims = createClaims({ vault, chain: chain.claimsOf(payee), payee, clock, observer })
   return { home, keys, vault, provider, offer, payee, claims, port: provider.listener.port }
 }
 
@@ -105,16 +107,18 @@ export interface ConsumerOptions {
   capPerProvider?: bigint
   deposit?: bigint
   observer?: Observer
+  clock?: Clock
+  disk?: Disk
 }
 
 export async function startConsumer(options: ConsumerOptions) {
-  const { chain, offers, observer = silent } = options
+  const { chain, offers, observer = silent, clock = systemClock, disk = realDisk() } = options
   const wallet = options.wallet ?? randomBytes(32)
   const payer = addressOf(wallet)
   if (!chain.balances.has(payer)) chain.balances.set(payer, 1_000_000_000n)
   const home = options.home ?? (await temporaryHome())
   const node = { role: 'consumer' as const, chainId: CHAIN_ID, channels: CHANNELS, token: TOKEN, wallet: payer }
-  const vault = await Vault.open(realDisk(), join(home, 'journal.jsonl'), node, systemClock)
+  const vault = await Vault.open(disk, join(home, 'journal.jsonl'), node, clock)
   const deposits = createDeposits({
     vault,
     chain: chain.for(payer),
@@ -122,7 +126,7 @@ export async function startConsumer(options: ConsumerOptions) {
     sessionKey: (nonce) => sessionKey(wallet, nonce),
     randomBytes,
     payees: async () => offers().map((offer) => offer.body.payee),
-    clock: systemClock,
+    clock,
     observer,
     settings: { deposit: options.deposit ?? 10_000_000n, capPerProvider: options.capPerProvider ?? 1_000_000n, rootDays: 14 },
   })
@@ -130,7 +134,7 @@ export async function startConsumer(options: ConsumerOptions) {
     vault,
     deposits,
     domain: DOMAIN,
-    clock: systemClock,
+    clock,
     observer,
     offers: async () => offers(),
     maxPricePerGib: 10_000_000n,
