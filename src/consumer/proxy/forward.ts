@@ -15,6 +15,8 @@ import { isParameterHeader, type RouteParameters } from './username.ts'
 
 const HTTP_PORT = 80
 const MALFORMED_STATUS = 400
+/** Largest head of an answer: as much as browsers take. Sites answer with more than Node's 16 KiB (cookies, policies) now and then. */
+const MAX_ANSWER_HEAD_BYTES = 262_144
 /** Requests that may be sent twice, so that a pooled stream found dead costs nothing. Others never use a pooled stream. */
 const REPEATABLE: readonly string[] = ['GET', 'HEAD', 'OPTIONS', 'TRACE']
 /** Headers of one connection (RFC 9110, 7.6.1), beside those that `Connection` names. */
@@ -41,7 +43,8 @@ export function createForwarder(front: Front): Forwarder {
     const left = new AbortController()
     const flow: PoolOptions = { destination, parameters, signal: left.signal }
     const headers = [...originHeaders(request, host), ...bodyFraming(request)]
-    const options = { method: request.method!, path, host: destination.host, port: destination.port, headers, setHost: false, flow }
+    const to = { method: request.method!, path, host: destination.host, port: destination.port, headers, setHost: false, flow }
+    const options = { ...to, maxHeaderSize: MAX_ANSWER_HEAD_BYTES }
     let upstream: ClientRequest
     response.sendDate = false // the origin's own, or none
 
@@ -195,6 +198,10 @@ function filter({ rawHeaders, headers }: IncomingMessage, keep: (name: string, v
 function upstreamError(error: Error): BywayError {
   if (error instanceof BywayError) return error
   const { code = '' } = error as NodeJS.ErrnoException
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return new BywayError('DESTINATION_MALFORMED', 'the head of the answer is too large', {
+      facts: { allowedBytes: MAX_ANSWER_HEAD_BYTES },
+    })
   if (code.startsWith('HPE_') || code.startsWith('ERR_'))
     return new BywayError('DESTINATION_MALFORMED', 'the answer of the destination is not valid HTTP', { cause: error })
   return new BywayError('CONNECTION_RESET', 'the destination closed the connection before it answered', { cause: error })
