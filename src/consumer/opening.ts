@@ -36,20 +36,26 @@ export function sessionMessage(
     salt: proof.salt,
     siblings: proof.siblings,
     pricePerGib: terms.pricePerGib,
-    latest: latestOf(channel, vault),
+    latest: latestOf(channel, terms.pricePerGib, vault),
     proof: signDigest(digest, channel.privateKey),
   }
 }
 
 /** The newest statement on this channel, so that a provider that lost it gets it back; undefined when none is at hand. */
-function latestOf({ book }: PayingChannel, vault: Vault): MessageBody<'session'>['latest'] {
-  if (book.latest === undefined) return undefined
+function latestOf({ book }: PayingChannel, pricePerGib: bigint, vault: Vault): MessageBody<'session'>['latest'] {
+  const { latest, numerator } = book
+  if (latest === undefined || latest.cumulative !== unitsOf(numerator)) return undefined
   const sessions = [...vault.book.sessions.values()].filter((session) => session.channel === book)
-  const session = sessions.findLast(({ base, up, down, pricePerGib }) => owed(base, up + down, pricePerGib) === book.numerator)
-  if (session === undefined) return undefined
-  const { id: sessionId, up, down, base, pricePerGib } = session
-  return { statement: { sessionId, up, down, ...book.latest }, base, pricePerGib }
+  const session = sessions.findLast(({ base, up, down, pricePerGib: price }) => owed(base, up + down, price) === numerator)
+  if (session !== undefined) {
+    const { id: sessionId, up, down, base } = session
+    return { statement: { sessionId, up, down, ...latest }, base, pricePerGib: session.pricePerGib }
+  }
+  // A provider showed us this voucher; of its session we know nothing. It stands for one without bytes, named after the voucher.
+  const sessionId: Hex = `0x${latest.signature.slice(2, 2 + SESSION_ID_DIGITS)}`
+  return { statement: { sessionId, up: 0n, down: 0n, ...latest }, base: numerator, pricePerGib }
 }
+const SESSION_ID_DIGITS = 32
 
 /** Agrees with the provider on the channel's high-water mark, writes the session down and returns its purse. */
 export async function beginSession(
@@ -92,6 +98,7 @@ export async function beginSession(
   return purse
 }
 
+/** Believes a later voucher of ours that the provider shows, then both debts must be the same. */
 async function agreeOnMark(
   channel: PayingChannel,
   { last, base }: MessageBody<'accepted'>,
@@ -99,23 +106,24 @@ async function agreeOnMark(
   needs: { vault: Vault; clock: Clock; observer: Observer },
 ): Promise<void> {
   const { book, ref, payee } = channel
-  if (last !== undefined && last.cumulative > book.cumulative) {
-    const digest = voucherDigest(separator, { ...ref, payee, cumulative: last.cumulative })
-    if (recoverSigner(digest, last.signature) !== channel.descriptor.signer || unitsOf(base) !== last.cumulative) {
-      throw new BywayError('VOUCHER_SIGNER', 'the provider shows a voucher that is not ours', { facts: { cumulative: last.cumulative } })
-    }
+  // With the same amount the debts may differ by less than a unit: then, too, ours is the older copy.
+  const later = last !== undefined && (last.cumulative > book.cumulative || (last.cumulative === book.cumulative && base > book.numerator))
+  if (later) {
     const { cumulative, signature } = last
+    if (recoverSigner(voucherDigest(separator, { ...ref, payee, cumulative }), signature) !== channel.descriptor.signer) {
+      throw new BywayError('VOUCHER_SIGNER', 'the provider shows a voucher that is not ours', { facts: { cumulative } })
+    }
+    const numerator = unitsOf(base) === cumulative ? { numerator: base } : {}
     await needs.vault.record({
       kind: 'high-water',
       ...ref,
       cumulative,
-      numerator: base,
+      ...numerator,
       signature,
       source: 'peer',
       atMs: needs.clock.nowMs(),
     })
     needs.observer.warn('STATE_RESTORED', { source: 'peer', cumulative: cumulative.toString() })
-    return
   }
   if (base !== book.numerator) {
     throw new BywayError('METER_DIVERGED', 'the provider counts another debt than the vouchers say', {
