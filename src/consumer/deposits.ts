@@ -67,11 +67,14 @@ const LEAST_CAP_UNITS = 10_000n
 const MAX_LEAVES = 1_024n
 
 export interface Deposits {
-  /** A channel with room that pays `payee`; opens a root when there is none. `besides` is left out. */
+  /**
+   * For a new session: the channel used last, even if it is nearly used up and must be left at once. With `besides`, to leave that one: a
+   * channel with room. Opens a root when there is none.
+   */
   channelFor(payee: Hex, besides?: ChannelRef): Promise<PayingChannel>
   /** Whether so much of the channel is used that the next should be prepared. */
   nearlyUsed(channel: Channel): boolean
-  /** Asks the chain what became of roots whose transaction was under way when the daemon stopped. */
+  /** Asks the chain what became of roots of whose transaction no answer came. */
   recover(): Promise<void>
 }
 
@@ -81,11 +84,19 @@ export function createDeposits(needs: DepositNeeds): Deposits {
   /** Channels whose high-water mark the chain confirmed since the daemon started. */
   const confirmed = new Set<Channel>()
   let opening: Promise<void> | undefined
+  /** Roots whose transaction this process waits for. */
+  const underWay = new Set<Hex>()
 
   const nowS = () => Math.floor(clock.nowMs() / 1000)
   const nearlyUsed = ({ cumulative, cap }: Channel) => cumulative * USED_PARTS.denominator >= cap * USED_PARTS.numerator
-  const usable = (channel: Channel) =>
-    channel.root.state === 'open' && channel.root.descriptor.expiry > nowS() + EXPIRY_MARGIN_S && !nearlyUsed(channel)
+  const lives = ({ root }: Channel) => root.state === 'open' && root.descriptor.expiry > nowS() + EXPIRY_MARGIN_S
+  const usable = (channel: Channel) => lives(channel) && !nearlyUsed(channel)
+
+  /** The provider may lack the last voucher there, if one side was cut off: it gets it when a session opens on that channel again. */
+  function usedLast(payee: Hex): Channel | undefined {
+    const session = [...vault.book.sessions.values()].findLast(({ channel }) => channel.payee === payee)
+    return session !== undefined && lives(session.channel) ? session.channel : undefined
+  }
 
   function find(payee: Hex, besides: ChannelRef | undefined): Channel | undefined {
     const channels = [...vault.book.channels.values()].filter(
@@ -96,7 +107,7 @@ export function createDeposits(needs: DepositNeeds): Deposits {
   }
 
   async function channelFor(payee: Hex, besides?: ChannelRef): Promise<PayingChannel> {
-    let channel = find(payee, besides)
+    let channel = besides === undefined ? (usedLast(payee) ?? find(payee, besides)) : find(payee, besides)
     if (channel === undefined) {
       opening ??= openRoot(payee, besides).finally(() => {
         opening = undefined
@@ -148,6 +159,9 @@ export function createDeposits(needs: DepositNeeds): Deposits {
   }
 
   async function openRoot(payee: Hex, besides: ChannelRef | undefined): Promise<void> {
+    // A root whose answer never came may be open: no second deposit before that is known.
+    await recover()
+    if (find(payee, besides) !== undefined) return
     const others = await needs.payees()
     const balance = await chain.balance()
     const sum = least(settings.deposit, balance)
@@ -177,6 +191,7 @@ export function createDeposits(needs: DepositNeeds): Deposits {
     const rootId = rootIdOf(descriptor)
     await vault.record({ kind: 'root-planned', rootId, descriptor, leaves, signerNonce, atMs: clock.nowMs() })
     observer.log('opening a root', { rootId, providers: payees.length, units: tree.sum.toString() })
+    underWay.add(rootId)
     try {
       const { tx } = await chain.openRoot(descriptor)
       await vault.record({ kind: 'root-opened', rootId, tx: tx ?? NO_TX, atMs: clock.nowMs() })
@@ -187,15 +202,17 @@ export function createDeposits(needs: DepositNeeds): Deposits {
         await vault.record({ kind: 'root-failed', rootId, why: error.message.slice(0, 200), atMs: clock.nowMs() })
       }
       throw error
+    } finally {
+      underWay.delete(rootId)
     }
   }
 
   async function recover(): Promise<void> {
     for (const root of vault.book.roots.values()) {
-      if (root.state !== 'planned') continue
+      if (root.state !== 'planned' || underWay.has(root.rootId)) continue
       const state = await chain.rootState(root.rootId)
       const at = { rootId: root.rootId, atMs: clock.nowMs() }
-      if (state === 'none') await vault.record({ kind: 'root-failed', ...at, why: 'the chain does not know it after a restart' })
+      if (state === 'none') await vault.record({ kind: 'root-failed', ...at, why: 'the chain does not know it' })
       else await vault.record({ kind: 'root-opened', ...at, tx: NO_TX })
     }
   }

@@ -11,6 +11,7 @@ import { asBywayError, BywayError, errorCode } from '../protocol/errors.ts'
 import { EXPORTER_LABEL, type Message, type MessageBody } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
 import type { SignedOffer, Transport } from '../protocol/offer.ts'
+import { bytesWithin } from '../protocol/price.ts'
 import { checkDone, newPurse, onLost, onMeter, onPaid, type Purse, payable } from '../protocol/purse.ts'
 import { type Domain, domainSeparator } from '../protocol/voucher.ts'
 import { connectLink, FlowStream, type Link } from '../tunnel/index.ts'
@@ -51,8 +52,8 @@ export class ConsumerSession {
   #nextFlow = 1
   #lastHeardMs: number
   #pinging: NodeJS.Timeout
-  #moving: Promise<void> | undefined
-  #onAccepted: ((answer: MessageBody<'accepted'>) => void) | undefined
+  #moving: Promise<BywayError | undefined> | undefined
+  #answer: PromiseWithResolvers<MessageBody<'accepted'>> | undefined
   readonly #needs: SessionNeeds
   readonly #separator: Uint8Array
   readonly #flows = new Map<number, FlowStream>()
@@ -83,7 +84,9 @@ export class ConsumerSession {
       )
       const separator = domainSeparator(needs.domain)
       const purse = await beginSession(channel, answer, { nodeKey, country, pricePerGib, separator, moved: false }, needs)
-      return new ConsumerSession({ offer, transport, control, channel, purse, answer, separator, needs, onClosed })
+      const session = new ConsumerSession({ offer, transport, control, channel, purse, answer, separator, needs, onClosed })
+      if (needs.deposits.nearlyUsed(channel.book)) await session.#leaveUsedUp()
+      return session
     } catch (thrown) {
       control.destroy()
       throw thrown
@@ -121,7 +124,7 @@ export class ConsumerSession {
         this.#control.send('pay', statement)
         needs.observer.voucher?.('sent', { ...this.#channel.ref, ...statement })
       },
-      onShort: () => this.#move(),
+      onShort: () => void this.#move(),
       onError: (error) => this.fail(error),
     })
     this.#pinging = setInterval(() => this.#ping(), PING_EVERY_MS)
@@ -229,15 +232,15 @@ export class ConsumerSession {
         break
       case 'paid':
         onPaid(this.#purse, message.body.window)
-        if (this.#needs.deposits.nearlyUsed(this.#channel.book)) this.#move()
+        if (this.#needs.deposits.nearlyUsed(this.#channel.book)) void this.#move()
         break
       case 'lost':
         this.#stated.set(message.body.flowId, message.body)
         this.#settleBroken(message.body.flowId)
         break
       case 'accepted':
-        if (this.#onAccepted === undefined) throw new BywayError('MESSAGE_UNEXPECTED', 'accepted without a question')
-        this.#onAccepted(message.body)
+        if (this.#answer === undefined) throw new BywayError('MESSAGE_UNEXPECTED', 'accepted without a question')
+        this.#answer.resolve(message.body)
         break
       case 'bye':
         this.fail(refusal(message.body))
@@ -260,30 +263,54 @@ export class ConsumerSession {
     this.#control.send('ping', { nonce: BigInt(this.#needs.clock.nowMs()) })
   }
 
-  /** Moves the session to a channel with more room. Flows go on; what is unpaid is paid there. */
-  #move(): void {
+  /** The session began on a channel that is nearly used up. Stays there if there is no other, as long as it can pay for anything. */
+  async #leaveUsedUp(): Promise<void> {
+    const error = await this.#move()
+    if (this.closed !== undefined) throw this.closed
+    const { cap, base, pricePerGib } = this.#purse
+    if (error === undefined || bytesWithin(cap, base, pricePerGib) !== 0n) return
+    this.fail(error)
+    throw error
+  }
+
+  /** Moves the session to a channel with more room. Flows go on; what is unpaid is paid there. Says why it could not. */
+  #move(): Promise<BywayError | undefined> {
     this.#moving ??= this.#moveNow()
-      .catch((thrown) => {
-        const error = asBywayError(thrown)
-        this.#needs.observer.warn('DEPOSIT_LOW', { code: error.code })
-        this.#needs.observer.log('no further channel', { code: error.code, why: error.message })
-      })
+      .then(
+        () => undefined,
+        (thrown: unknown) => {
+          const error = asBywayError(thrown)
+          this.#needs.observer.warn('DEPOSIT_LOW', { code: error.code })
+          this.#needs.observer.log('no further channel', { code: error.code, why: error.message })
+          return error
+        },
+      )
       .finally(() => {
         this.#moving = undefined
       })
+    return this.#moving
   }
 
   async #moveNow(): Promise<void> {
-    const { payee, pricePerGib, nodeKey, country } = this.offer.body
-    const channel = await this.#needs.deposits.channelFor(payee, this.#channel.ref)
+    const channel = await this.#needs.deposits.channelFor(this.offer.body.payee, this.#channel.ref)
     if (this.closed !== undefined) return
     await this.#payments.hold()
-    const { promise, resolve } = Promise.withResolvers<MessageBody<'accepted'>>()
-    this.#onAccepted = resolve
+    try {
+      if (this.closed === undefined) await this.#enter(channel)
+    } catch (thrown) {
+      // Payments are held and the provider may be on the new channel already: there is no way back.
+      this.fail(asBywayError(thrown))
+      throw thrown
+    }
+  }
+
+  async #enter(channel: PayingChannel): Promise<void> {
+    const { pricePerGib, nodeKey, country } = this.offer.body
+    this.#answer = Promise.withResolvers()
     const exporter = this.#control.wire.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0))
     this.#control.send('session', sessionMessage(channel, { domain: this.#needs.domain, pricePerGib, exporter }, this.#needs.vault))
-    const answer = await promise
-    this.#onAccepted = undefined
+    const answer = await this.#answer.promise
+    this.#answer = undefined
     await this.#recordClosed('done', { up: this.#purse.paidUp, down: this.#purse.paidDown })
     const fresh = await beginSession(
       channel,
@@ -296,9 +323,14 @@ export class ConsumerSession {
     this.#purse = newPurse({ ...fresh, disputedBefore: old.disputedBefore + old.disputedDown })
     this.#purse.received = old.received + old.disputedDown - old.paidDown
     this.#purse.sent = old.sent - old.paidUp
-    this.#purse.statedUp = old.statedUp > old.paidUp ? old.statedUp - old.paidUp : 0n
+    this.#purse.statedUp = answer.carried.up
     this.#channel = channel
     this.#sessionId = answer.sessionId
+    if (this.closed !== undefined) {
+      // It ended while the new row was written: that one has to be closed too, and nothing more is signed.
+      await this.#recordClosed('peer-lost', { up: 0n, down: 0n })
+      return
+    }
     this.#payments.resume(this.#account())
     this.#needs.observer.log('moved to another channel', { session: this.#sessionId, rootId: channel.ref.rootId })
   }
@@ -344,6 +376,7 @@ export class ConsumerSession {
     if (this.closed !== undefined) return
     this.closed = error
     clearInterval(this.#pinging)
+    this.#answer?.reject(error)
     this.#pool.close()
     this.#control.close()
     this.#onClosed(this)
