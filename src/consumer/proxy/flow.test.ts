@@ -5,7 +5,7 @@ import { duplexPair } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { BywayError } from '../../protocol/errors.ts'
-import { DEFAULT_LIMITS, type Dialer } from './index.ts'
+import { createProxy, DEFAULT_LIMITS, type Dialer } from './index.ts'
 import { failingDialer, loopbackDialer, RawClient, startOrigin, startProxy } from './testing.ts'
 
 const socksRequest = (port: number, host = 'a.test') =>
@@ -112,6 +112,17 @@ for (const way of ['socks5', 'connect'] as const) {
     control.origin.end()
     await control.client.ended()
     assert.equal(control.client.error, undefined, 'control: an orderly end is no reset')
+  })
+
+  test(`${way}: an application that said its end and then dies stops the origin`, async (t) => {
+    const { client, origin } = await openFlow(t, way)
+    client.socket.end('question')
+    assert.equal(await readAll(origin), 'question')
+    const broken = once(origin, 'error')
+    const flood = setInterval(() => origin.write(Buffer.alloc(65_536)), 5)
+    t.after(() => clearInterval(flood))
+    client.socket.resetAndDestroy()
+    assert.match(String(((await broken) as NodeJS.ErrnoException[])[0]?.code), /^(ECONNRESET|EPIPE)$/)
   })
 
   test(`${way}: a reader that stops holds its origin back, and nothing is lost when it goes on`, async (t) => {
@@ -290,10 +301,11 @@ test('closing lets an open flow finish, and resets one that does not', async (t)
 test('a busy port is named with the way out, and other machines are not served', async (t) => {
   const { port, proxy } = await startProxy(t, loopbackDialer())
   assert.deepEqual(proxy.address, { host: '127.0.0.1', port })
-  const second = await startProxy(t, loopbackDialer())
-  await second.proxy.close(0)
-  await assert.rejects(second.proxy.listen('127.0.0.1', port), { code: 'PORT_BUSY', message: new RegExp(String(port)), hint: /--port/ })
+  const second = createProxy({ dialer: loopbackDialer() })
+  t.after(() => second.close(0))
+  await assert.rejects(second.listen('127.0.0.1', port), { code: 'PORT_BUSY', message: new RegExp(String(port)), hint: /--port/ })
   for (const host of ['0.0.0.0', '::', '192.168.1.1', '10.0.0.1', 'example.com', '128.0.0.1']) {
-    await assert.rejects(second.proxy.listen(host, 0), { code: 'ARGUMENT_INVALID' }, host)
+    await assert.rejects(second.listen(host, 0), { code: 'ARGUMENT_INVALID' }, host)
   }
+  assert.equal((await second.listen('localhost', 0)).host, '127.0.0.1', 'control')
 })

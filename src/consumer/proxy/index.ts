@@ -146,7 +146,8 @@ export function createProxy({ dialer }: ProxyNeeds, { observer = silent, limits:
     }
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
-      server.listen({ host, port }, () => {
+      // "localhost" is taken at its word, not looked up.
+      server.listen({ host: host === 'localhost' ? '127.0.0.1' : host, port }, () => {
         server.off('error', reject)
         resolve()
       })
