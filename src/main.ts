@@ -33,7 +33,12 @@ const COMMANDS: Record<CommandName, { about: string; run: Run }> = {
 
 const env = process.env
 // The command line is looked at once before it is parsed: a parse error must already come out in the right form.
-const output = createOutput({ stdout: process.stdout, stderr: process.stderr, env, json: process.argv.includes('--json') })
+const output = createOutput({
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env,
+  json: process.argv.includes('--json') || env.BYWAY_JSON === 'true' || env.BYWAY_JSON === '1',
+})
 
 const program = new Command('byway')
   .description('An open exchange for internet bandwidth.')
@@ -43,7 +48,11 @@ const program = new Command('byway')
   .showSuggestionAfterError()
 
 for (const [name, { about, run }] of Object.entries(COMMANDS) as [CommandName, (typeof COMMANDS)[CommandName]][]) {
-  const command = program.command(name).description(about).exitOverride().configureOutput({ writeErr: () => {} })
+  const command = program
+    .command(name)
+    .description(about)
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
   addSettings(command, keysOf(name))
   if (name === 'claim') {
     command.option('--order <file>', 'Write an order that lets somebody else submit the claim for --submitter-fee, and send nothing.')

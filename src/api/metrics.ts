@@ -14,7 +14,6 @@ export const GAUGES = {
   unpaid_bytes: 'Bytes carried beyond the last valid voucher, over all sessions: what the provider has at risk',
   claimable_dollars: 'Dollars in accepted vouchers that are not claimed yet',
   deposit_left_dollars: 'Dollars of the open root that no voucher has spent',
-  chain_answered_seconds: 'Seconds since the chain last answered',
 } as const
 
 export type GaugeName = keyof typeof GAUGES

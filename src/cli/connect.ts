@@ -6,7 +6,9 @@ import { folderDiscovery } from '../discovery/index.ts'
 import type { Hex } from '../protocol/bytes.ts'
 import { systemClock } from '../protocol/clock.ts'
 import { RESERVED_NAME } from '../protocol/destination.ts'
+import { UNITS_PER_DOLLAR } from '../protocol/dollars.ts'
 import { asBywayError } from '../protocol/errors.ts'
+import type { SignedOffer } from '../protocol/offer.ts'
 import type { Descriptor } from '../protocol/voucher.ts'
 import { untilAsked } from './daemon.ts'
 import { daemonHome } from './homes.ts'
@@ -24,19 +26,28 @@ export async function connect(command: Command, env: Env, output: Output): Promi
   const stopped = untilAsked()
   const paths = daemonHome(settings.home, sources.home.kind !== 'default', 'consumer')
   let consumer: Consumer | undefined
-  const node = await openNode({
+  let known = 0
+  const node: Node = await openNode({
     role: 'consumer',
     paths,
     settings,
     env,
     gauges: {
       sessions_open: () => consumer?.sessions().length,
+      providers_known: () => known,
+      deposit_left_dollars: () => Number(depositLeft(node)) / Number(UNITS_PER_DOLLAR),
       flows_open: () => consumer?.sessions().reduce((sum, session) => sum + session.flows, 0),
     },
   })
   const proxy = createProxy({ dialer: { dial: (request, signal) => consumer!.dial(request, signal) } }, { observer: node.observer })
   try {
-    consumer = await startConsumer(node, settings)
+    const discovery = folderDiscovery(settings.offers, { clock: systemClock, observer: node.observer })
+    const offers = async () => {
+      const found = await discovery.offers()
+      known = found.length
+      return found
+    }
+    consumer = await startConsumer(node, settings, offers)
     const address = await proxy.listen(settings.proxyHost, settings.proxyPort)
     await node.serve(routesOf(node, consumer, address))
     const refunding = setInterval(() => void refund(node), REFUND_EVERY_MS)
@@ -71,9 +82,8 @@ async function refund({ vault, client, wallet, observer }: Node): Promise<void> 
   }
 }
 
-async function startConsumer(node: Node, settings: ConnectSettings): Promise<Consumer> {
+async function startConsumer(node: Node, settings: ConnectSettings, offers: () => Promise<SignedOffer[]>): Promise<Consumer> {
   const { vault, client, wallet, keys, observer, network } = node
-  const discovery = folderDiscovery(settings.offers, { clock: systemClock, observer })
   const deposits = createDeposits({
     vault,
     chain: {
@@ -85,7 +95,7 @@ async function startConsumer(node: Node, settings: ConnectSettings): Promise<Con
     payer: wallet.address,
     sessionKey: (nonce) => keys.sessionKey(nonce).secret(),
     randomBytes,
-    payees: async () => (await discovery.offers()).filter(({ body }) => body.channels === network.channels).map(({ body }) => body.payee),
+    payees: async () => (await offers()).filter(({ body }) => body.channels === network.channels).map(({ body }) => body.payee),
     clock: systemClock,
     observer,
     settings,
@@ -104,10 +114,16 @@ async function startConsumer(node: Node, settings: ConnectSettings): Promise<Con
     domain: { chainId: network.chainId, channels: network.channels },
     clock: systemClock,
     observer,
-    offers: () => discovery.offers(),
+    offers,
     maxPricePerGib: settings.maxPrice,
     random: Math.random,
   })
+}
+
+/** Units of open roots that no voucher has promised. */
+function depositLeft({ vault }: Node): bigint {
+  const open = [...vault.book.roots.values()].filter((root) => root.state === 'open')
+  return open.reduce((sum, root) => sum + root.descriptor.sum - root.spent, 0n)
 }
 
 function routesOf(node: Node, consumer: Consumer, proxy: { host: string; port: number }) {

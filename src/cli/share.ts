@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { folderDiscovery } from '../discovery/index.ts'
 import { systemClock } from '../protocol/clock.ts'
 import { parseDestination } from '../protocol/destination.ts'
+import { UNITS_PER_DOLLAR } from '../protocol/dollars.ts'
 import { asBywayError } from '../protocol/errors.ts'
 import { type Offer, offerText, shortKey, signOffer, TIERS } from '../protocol/offer.ts'
 import { domainSeparator } from '../protocol/voucher.ts'
@@ -35,6 +36,7 @@ export async function share(command: Command, env: Env, output: Output): Promise
   const stopped = untilAsked()
   const paths = daemonHome(settings.home, sources.home.kind !== 'default', 'provider')
   let provider: Provider | undefined
+  let claims: Claims | undefined
   const node = await openNode({
     role: 'provider',
     paths,
@@ -43,6 +45,7 @@ export async function share(command: Command, env: Env, output: Output): Promise
     gauges: {
       sessions_open: () => provider?.sessions().length,
       flows_open: () => provider?.sessions().reduce((sum, session) => sum + session.links, 0),
+      claimable_dollars: () => (claims === undefined ? undefined : Number(claims.claimable()) / Number(UNITS_PER_DOLLAR)),
       unpaid_bytes: () => Number(provider?.sessions().reduce((sum, session) => sum + session.unpaidBytes, 0n) ?? 0n),
     },
   })
@@ -56,13 +59,13 @@ export async function share(command: Command, env: Env, output: Output): Promise
     })
     provider = await startProvider(node, settings)
     const offer = await announce(node, settings, provider, discovery)
-    const claims = claimsOf(node)
+    claims = claimsOf(node)
     await node.serve(routesOf(node, provider, claims, settings))
     const renewing = setInterval(
       () => void announce(node, settings, provider!, discovery).catch(logged(node, 'offer not renewed')),
       OFFER_LIFE_S * 500,
     )
-    const claiming = setInterval(() => void claimWhenWorth(node, claims, settings), CLAIM_CHECK_MS)
+    const claiming = setInterval(() => void claimWhenWorth(node, claims!, settings), CLAIM_CHECK_MS)
     const { host, port } = provider.listener
     const facts = {
       role: 'provider',
@@ -93,16 +96,18 @@ const logged = (node: Node, event: string) => (thrown: unknown) => node.observer
 
 async function startProvider(node: Node, settings: ShareSettings): Promise<Provider> {
   const { network, keys, vault, observer, wallet, client } = node
+  const ownPorts: number[] = []
   const egress = createEgress(
     {
       ownAddresses: ownNetworks(
         () => (settings.publicHost === undefined ? [] : literalAddress(settings.publicHost)),
         () => performance.now(),
       ),
+      tier: settings.policy,
     },
-    { allowPrivate: settings.allowPrivate.map(parseCidr), tier: settings.policy, observer },
+    { allowPrivate: settings.allowPrivate.map(parseCidr), ownPorts: () => ownPorts, observer },
   )
-  return createProvider({
+  const provider = await createProvider({
     vault,
     guard: {
       async inspect({ rootId, descriptor, proof }, payee) {
@@ -122,6 +127,8 @@ async function startProvider(node: Node, settings: ShareSettings): Promise<Provi
     listen: { host: settings.host, port: settings.port },
     dial: (host, port, signal) => egress.dial(parseDestination(host, port), signal),
   })
+  ownPorts.push(provider.listener.port)
+  return provider
 }
 
 /** An exit behind a public address must not be asked to connect to itself from outside. A name is looked up by nobody here. */

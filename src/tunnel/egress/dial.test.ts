@@ -12,7 +12,7 @@ import { dnsLookup } from './resolve.ts'
 
 const never = new AbortController().signal
 const LOOPBACK = [parseCidr('127.0.0.0/8')]
-const nobody = { ownAddresses: () => [] }
+const nobody = { ownAddresses: () => [], tier: 'open' as const }
 
 /** A listening socket that remembers how many came. */
 async function origin(t: TestContext, host: string, port = 0) {
@@ -67,7 +67,7 @@ test('never starts a connection to a blocked destination, and counts it', async 
   const { asked, connect } = spy()
   const counts: string[] = []
   const observer: Observer = { ...silent, count: (name: CounterName, _by, labels) => counts.push(`${name} ${labels?.reason}`) }
-  const egress = createEgress({ ownAddresses: () => [parseCidr('9.9.9.9')] }, { connect, observer, timeoutMs: 20 })
+  const egress = createEgress({ ownAddresses: () => [parseCidr('9.9.9.9')], tier: 'open' }, { connect, observer, timeoutMs: 20 })
   for (const host of [
     '127.0.0.1',
     '10.1.1.1',
@@ -106,6 +106,7 @@ test('allowing a private range opens neither port 25 nor the ports of the exit i
         () => [],
         () => 0,
       ),
+      tier: 'open',
     },
     options,
   )

@@ -13,7 +13,7 @@ import { BywayError, type ErrorCode } from '../../protocol/errors.ts'
 import { type Observer, silent } from '../../protocol/observe.ts'
 import type { Tier } from '../../protocol/offer.ts'
 import { blockedReason, type Cidr } from './address.ts'
-import { DEFAULT_TIER, policyHash, portAllowed } from './policy.ts'
+import { policyHash, portAllowed } from './policy.ts'
 import { dnsLookup, type Lookup } from './resolve.ts'
 
 /** Resolving and connecting together. Browsers give up after 20 to 120 s; people and scrapers retry elsewhere long before. */
@@ -29,6 +29,8 @@ export type Connect = (address: string, port: number) => Socket
 export interface EgressNeeds {
   /** Addresses of this machine and its networks, asked anew for each flow: see own.ts. */
   ownAddresses: () => readonly Cidr[]
+  /** Which ports guests may use. */
+  tier: Tier
 }
 
 export interface EgressOptions {
@@ -38,7 +40,6 @@ export interface EgressOptions {
   ownPorts?: () => readonly number[]
   /** Ranges a guest may reach although they are private. For tests and benchmarks. */
   allowPrivate?: readonly Cidr[]
-  tier?: Tier
   observer?: Observer
   timeoutMs?: number
   attemptDelayMs?: number
@@ -54,8 +55,8 @@ export interface Egress {
   dial(destination: Destination, signal: AbortSignal): Promise<Socket>
 }
 
-export function createEgress({ ownAddresses }: EgressNeeds, options: EgressOptions = {}): Egress {
-  const { ownPorts = () => [], allowPrivate = [], tier = DEFAULT_TIER, observer = silent } = options
+export function createEgress({ ownAddresses, tier }: EgressNeeds, options: EgressOptions = {}): Egress {
+  const { ownPorts = () => [], allowPrivate = [], observer = silent } = options
   const { timeoutMs = DIAL_TIMEOUT_MS, attemptDelayMs = ATTEMPT_DELAY_MS } = options
   const { lookup = dnsLookup(() => performance.now()), connect = connectTo } = options
   if (allowPrivate.length > 0) observer.warn('PRIVATE_DESTINATIONS_ALLOWED', { ranges: allowPrivate.length })

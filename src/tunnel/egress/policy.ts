@@ -19,9 +19,6 @@ interface PortPolicy {
 /** Mail between servers: one spammer ends a line's reputation for years, so no tier and no setting opens it. */
 const SMTP_PORT = 25
 
-/** What a provider gets who chooses nothing. Tor's experience of two decades: the list that keeps complaints rare and nearly everything working. */
-export const DEFAULT_TIER: Tier = 'open'
-
 export const PORT_POLICIES: Readonly<Record<Tier, PortPolicy>> = {
   // 53 is missing on purpose, here and in `standard`: names are resolved by the exit, and an open resolver path is a tunnel for abuse.
   basic: { mode: 'accept', ports: [80, 443, 853, 993, 995, 5222, 5223, 5228] },
