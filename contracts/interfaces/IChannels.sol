@@ -45,7 +45,7 @@ struct Activation {
 ///         `FeeOrder(address payee,bytes32 claimsHash,address submitter,uint96 fee,uint64 deadline)`,
 ///         where `claimsHash` is keccak256 of the packed vouchers.
 /// @param fee What the submitter keeps out of the newly paid amount.
-/// @param submitter Who may use the order; 0 for anyone.
+/// @param submitter Who may use the order; 0 for anyone, who may then copy it from the first who sends it.
 /// @param deadline Last second at which it may be used.
 struct FeeOrder {
     uint96 fee;
@@ -234,6 +234,8 @@ interface IChannels {
     /// @dev Activations run first. One whose channel is already active is skipped, and a voucher that is not above what
     ///      was paid counts as zero: so nobody can spoil a batch by submitting a part of it first. Anything false
     ///      (signature, channel, cap, proof) reverts the whole batch and names the culprit by its place.
+    ///      One thing can turn a good voucher into an unknown channel: a close that sweeps its channel. So a root past
+    ///      expiry + grace does not belong in a batch with others.
     /// @param vouchers Packed vouchers, 112 bytes each; of one channel only the newest is needed.
     /// @return amount What was paid.
     function claim(address payee, Activation[] calldata activations, bytes calldata vouchers)
@@ -261,7 +263,7 @@ interface IChannels {
 
     /// @notice From expiry + grace on, anyone may return to the payer what its root still holds: the remainder and the
     ///         unspent part of every channel listed.
-    /// @dev May be repeated. The first call closes the root; a channel not listed keeps its money and its payee may
+    /// @dev May be repeated, harmlessly. The first call closes the root; a channel not listed keeps its money and its payee may
     ///      still claim it, until a later call lists it. Listing a channel twice, or one that was never activated,
     ///      returns nothing for it. Channel keys derive from `descriptor` alone, so no stranger's channel is in reach.
     /// @return refund What went back to the payer.

@@ -119,7 +119,7 @@ contract Channels is ChannelsState, ReentrancyGuardTransient {
             refund += root.remaining;
             _roots[rootId] = Root({remaining: 0, state: RootState.Closed});
             emit RootClosed(rootId, descriptor.payer, refund);
-        } else {
+        } else if (refund != 0) {
             emit ChannelsSwept(rootId, descriptor.payer, refund);
         }
         if (refund != 0) TOKEN.safeTransfer(descriptor.payer, refund);

@@ -79,7 +79,9 @@ contract CloseTest is Fixture {
         _opened(2); // another deposit is there to be stolen
         vm.warp(CLOSABLE);
         vm.assertEq(_close(deal, _listed(PLACE, payee)), SUM - 300, "once");
+        vm.recordLogs();
         vm.assertEq(_close(deal, _listed(PLACE, payee)), 0, "not twice");
+        vm.assertEq(vm.getRecordedLogs().length, 0, "and nothing to tell");
         vm.assertEq(dollar.balanceOf(address(channels)), SUM, "the other deposit");
     }
 
@@ -96,6 +98,13 @@ contract CloseTest is Fixture {
         Deal memory deal = _used(1, 300);
         vm.warp(CLOSABLE);
         vm.assertEq(_close(deal, _listed(PLACE + 1, deal.leaves[PLACE + 1].payee)), SUM - CAP, "remainder only");
+    }
+
+    function test_close_listingAnotherPayeeReturnsNothingForIt() public {
+        Deal memory deal = _used(1, 300);
+        vm.warp(CLOSABLE);
+        vm.assertEq(_close(deal, _listed(PLACE, stranger)), SUM - CAP, "remainder only");
+        _assertChannel(deal, PLACE, CAP, 300);
     }
 
     function test_close_aChannelNotListedKeepsItsMoneyUntilItIsSwept() public {
