@@ -307,6 +307,21 @@ const claiming: Guard[] = [
     suite: 'test/Signatures.t.sol',
     test: 'test_claim_revertsAfterTheChainIdChanged',
   },
+  {
+    // All contracts of one deployer share the domain of its second one, which is the first Channels of every test.
+    name: 'vouchers: domain names the contract',
+    edits: [
+      [CHANNELS, 'bytes32 domain = _domainSeparatorV4();', 'bytes32 domain = DOMAIN;'],
+      [STATE, 'uint64 internal immutable GRACE;', 'uint64 internal immutable GRACE; bytes32 internal immutable DOMAIN;'],
+      [
+        STATE,
+        'GRACE = grace_;',
+        'GRACE = grace_; DOMAIN = keccak256(abi.encode(keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"), keccak256("Byway Channels"), keccak256("1"), block.chainid, address(uint160(uint256(keccak256(abi.encodePacked(hex"d694", msg.sender, uint8(2))))))));',
+      ],
+    ],
+    suite: 'test/Signatures.t.sol',
+    test: 'test_claim_revertsOnAnotherInstance',
+  },
   guard(
     'claim: channel is active',
     CHANNELS,
