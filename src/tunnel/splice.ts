@@ -63,17 +63,20 @@ function pass(source: Duplex, sink: Duplex, gate: Gate): void {
       },
     )
   })
-  source.once('end', () => {
+  const onEnd = () => {
     ended = true
     if (!held) sink.end()
-  })
+  }
+  const onClose = () => {
+    // Closed before it said its last word or took ours: an abort, whether or not it came with an error.
+    if (!source.readableEnded || !source.writableFinished) reset(sink, source.errored ?? new Error('the other side went away'))
+  }
   source.on('error', (error: Error) => reset(sink, error))
-  // Closing without an end and without an error is an abort all the same.
-  source.once('close', () => {
-    if (!source.readableEnded) reset(sink, new Error('the other side went away'))
-    // A sink that still writes to a stream nobody reads any more would wait for ever.
-    else if (!sink.writableEnded) sink.end()
-  })
+  // A stream may have ended or failed before anybody listened.
+  if (source.readableEnded) onEnd()
+  else source.once('end', onEnd)
+  if (source.closed) onClose()
+  else source.once('close', onClose)
 }
 
 /** Tears a stream down so that its peer sees a reset, not an orderly end. */
