@@ -6,6 +6,8 @@
  * leaving and returning yields nothing more. Spec: docs/protocol.md#credit-window.
  */
 
+import { bytesWithin } from './price.ts'
+
 // --- Fixed by docs/protocol.md: both sides compute the same window. ---
 export const STRANGER_WINDOW_BYTES = 256n * 1024n
 export const MAX_WINDOW_BYTES = 16n * 1024n * 1024n
@@ -34,6 +36,14 @@ export function creditWindow({ paidBytes, unpaidBytes, peakBytes }: CreditInput)
   let earned = least(paidBytes / PAID_DIVISOR, MAX_WINDOW_BYTES)
   if (peakBytes !== undefined) earned = least(earned, peakBytes)
   return most(most(earned, STRANGER_WINDOW_BYTES) - unpaidBytes, 0n)
+}
+
+/**
+ * Bytes of a history that count for credit: those its units bought at `pricePerGib`. Statements alone would not do: amounts are floors, so a
+ * payer could show any number of channels with less than a unit each, and statements of sessions nobody remembers name their own price.
+ */
+export function boughtBytes(history: { paidBytes: bigint; paidUnits: bigint }, pricePerGib: bigint): bigint {
+  return least(history.paidBytes, bytesWithin(history.paidUnits, 0n, pricePerGib) ?? history.paidBytes)
 }
 
 /** Remembers the most bytes carried in any quarter second of the last minute. */

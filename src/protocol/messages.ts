@@ -24,6 +24,9 @@ export const MAX_DATA_BYTES = 65_536
 /** Label of the TLS exporter a session's proof signs, so that it is worth nothing on any other connection. */
 export const EXPORTER_LABEL = 'EXPORTER-byway-session-v1'
 
+/** A sentence for the log of whoever hears it. */
+const MAX_REASON_BYTES = 512
+
 const sessionId = hex(16)
 const counts = { up: u64, down: u64 }
 const signature = hex(64)
@@ -68,18 +71,18 @@ export const MESSAGES = {
       carried: struct(counts),
     }),
   },
-  refused: { type: 0x04, from: 'provider', codec: struct({ code: text(64), message: text(512) }) },
+  refused: { type: 0x04, from: 'provider', codec: struct({ code: text(64), message: text(MAX_REASON_BYTES) }) },
   pay: { type: 0x05, from: 'consumer', codec: statement },
   paid: { type: 0x06, from: 'provider', codec: struct({ cumulative: u96, window: u64 }) },
   meter: { type: 0x07, from: 'provider', codec: struct({ sessionId, ...counts }) },
   lost: { type: 0x08, from: 'provider', codec: struct({ flowId: u32, ...counts }) },
-  bye: { type: 0x09, from: 'both', codec: struct({ code: text(64), message: text(512) }) },
+  bye: { type: 0x09, from: 'both', codec: struct({ code: text(64), message: text(MAX_REASON_BYTES) }) },
   ping: { type: 0x0a, from: 'both', codec: struct({ nonce: u64 }) },
   pong: { type: 0x0b, from: 'both', codec: struct({ nonce: u64 }) },
   attached: { type: 0x0c, from: 'provider', codec: struct({}) },
   open: { type: 0x10, from: 'consumer', codec: struct({ flowId: u32, host: text(255), port: u16 }) },
   opened: { type: 0x11, from: 'provider', codec: struct({}) },
-  failed: { type: 0x12, from: 'provider', codec: struct({ code: text(64), message: text(512) }) },
+  failed: { type: 0x12, from: 'provider', codec: struct({ code: text(64), message: text(MAX_REASON_BYTES) }) },
   end: { type: 0x14, from: 'both', codec: struct({}) },
   reset: { type: 0x15, from: 'both', codec: struct({}) },
   done: { type: 0x16, from: 'provider', codec: struct({ ...counts }) },
@@ -106,6 +109,22 @@ export function encodeMessage<N extends MessageName>(name: N, body: MessageBody<
   const { type, codec } = MESSAGES[name]
   const payload = encode(codec as never, body as never)
   return Buffer.concat([frameHeader(type, payload.length), payload])
+}
+
+/**
+ * What a peer is told of an error: its code, and its message as far as the field holds it. Of trouble that is this node's own (its disk, its
+ * chain endpoints, a bug) only that there is some: the words may name paths and hosts.
+ */
+export function farewell(error: BywayError): { code: string; message: string } {
+  const ownTrouble = /^(INTERNAL|DISK_|STATE_|KEYS_|RPC_|CONTRACT_MISSING|TRANSACTION_)/.test(error.code)
+  if (ownTrouble) return { code: 'PROVIDER_BUSY', message: 'this node has trouble of its own' }
+  return { code: error.code, message: clip(error.message, MAX_REASON_BYTES) }
+}
+
+/** The longest beginning of `words` that fits, cut between characters. */
+function clip(words: string, limit: number): string {
+  const { read } = new TextEncoder().encodeInto(words, new Uint8Array(limit))
+  return words.slice(0, read)
 }
 
 /** Reads one frame's payload. Unknown types and bytes that do not fit the fields are MESSAGE_MALFORMED. */

@@ -38,6 +38,25 @@ export const carriedBytes = (till: Till): bigint => till.up + till.down
 export const paidBytes = (till: Till): bigint => till.paidUp + till.paidDown
 export const unpaidBytes = (till: Till): bigint => carriedBytes(till) - paidBytes(till)
 
+/**
+ * What moves along when the channel is left for another. A payer may have paid for more than was carried, or in the other direction: the sum
+ * counts, and it never goes below zero.
+ */
+export function carriedOver(till: Till): { up: bigint; down: bigint } {
+  const up = till.up - till.paidUp
+  const down = till.down - till.paidDown
+  if (up >= 0n && down >= 0n) return { up, down }
+  const rest = up + down > 0n ? up + down : 0n
+  return up < 0n ? { up: 0n, down: rest } : { up: rest, down: 0n }
+}
+
+/** Takes back bytes that were counted and then not carried. */
+export function giveBackBytes(till: Till, direction: Direction, bytes: bigint): void {
+  // Below zero only after a payer paid for bytes it never got; those it keeps.
+  if (direction === 'up') till.up = till.up > bytes ? till.up - bytes : 0n
+  else till.down = till.down > bytes ? till.down - bytes : 0n
+}
+
 /** Bytes that may still be carried before a voucher must come. */
 export function roomBytes(till: Till): bigint {
   const credit = paidBytes(till) + till.window - carriedBytes(till)
