@@ -38,6 +38,8 @@ export class Gate {
 
   /** True when the bytes were counted and may go on now; else a promise that resolves when they were. Rejects on abort. */
   take(direction: Direction, bytes: number, signal: AbortSignal): true | Promise<void> {
+    // Its flow is over already: nobody would ever take it off the list.
+    if (signal.aborted) return Promise.reject(ended())
     // First come, first served: a small chunk must not overtake a large one for ever.
     if (!this.#held && this.#waiters.size === 0 && takeBytes(this.#till, direction, bytes)) {
       this.#onTake(direction, bytes)
@@ -46,7 +48,9 @@ export class Gate {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const given = () => {
       this.#waiters.delete(waiter)
-      reject(new BywayError('CONNECTION_RESET', 'the flow ended while it waited for payment'))
+      reject(ended())
+      // Whoever waited behind it may have room enough.
+      if (!this.#held) this.release()
     }
     const waiter: Waiter = {
       direction,
@@ -73,3 +77,5 @@ export class Gate {
     }
   }
 }
+
+const ended = () => new BywayError('CONNECTION_RESET', 'the flow ended while it waited for payment')
