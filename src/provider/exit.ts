@@ -30,10 +30,15 @@ export function serveFlows(link: Link, needs: ExitNeeds): void {
         else if (message.name !== 'reset' && message.name !== 'end') link.destroy(unexpected(message))
       },
       onData: () => link.destroy(asBywayError(new Error('data outside a flow'), 'MESSAGE_UNEXPECTED')),
-      onClose: () => {},
+      onClose: (error) => countMalformed(error, needs.observer),
     })
   }
   idle()
+}
+
+/** Counts links that ended because of what came over them. */
+export function countMalformed(error: BywayError | undefined, observer: Observer): void {
+  if (error?.code.startsWith('MESSAGE_')) observer.count('malformed', 1, { where: 'link' })
 }
 
 function unexpected(message: Message): BywayError {
@@ -62,6 +67,7 @@ async function serveFlow(link: Link, open: { flowId: number; host: string; port:
     },
     onBroken: (error) => {
       result = error.code
+      countMalformed(error, needs.observer)
       needs.lost(open.flowId, settle())
     },
   })
@@ -97,7 +103,10 @@ async function dialWhileListening(
       else link.destroy(unexpected(message))
     },
     onData: () => link.destroy(asBywayError(new Error('data before the flow was open'), 'MESSAGE_UNEXPECTED')),
-    onClose: () => over.abort(),
+    onClose: (error) => {
+      countMalformed(error, needs.observer)
+      over.abort()
+    },
   })
   try {
     const target = await needs.dial(open.host, open.port, over.signal)

@@ -9,13 +9,13 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { fromHex, type Hex, toHex } from '../protocol/bytes.ts'
-import { creditWindow } from '../protocol/credit.ts'
+import { boughtBytes, creditWindow } from '../protocol/credit.ts'
 import { RESERVED_NAME } from '../protocol/destination.ts'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
-import { EXPORTER_LABEL, type Message, type MessageBody, PROTOCOL_VERSION } from '../protocol/messages.ts'
+import { EXPORTER_LABEL, farewell, type Message, type MessageBody, PROTOCOL_VERSION } from '../protocol/messages.ts'
 import { carriedBytes, unpaidBytes } from '../protocol/till.ts'
 import { type Certificate, type Link, listenTls, type TlsListener } from '../tunnel/index.ts'
-import type { ExitNeeds } from './exit.ts'
+import { countMalformed, type ExitNeeds } from './exit.ts'
 import { adoptLatest, beginSession, type OpeningNeeds, requireMoney } from './opening.ts'
 import { ProviderSession } from './session.ts'
 import { checkPresented, type PresentedChannel, type Terms } from './terms.ts'
@@ -30,6 +30,8 @@ const FIRST_MESSAGE_TIMEOUT_MS = 10_000
 const TICK_MS = 1_000
 /** A home line serves few consumers at once; each session costs a journal row and a chain call to open. */
 const MAX_SESSIONS = 1_000
+/** Openings under way from one address: each asks the chain, which may be metered. Many consumers may come through one relay or household. */
+const MAX_OPENINGS = 32
 
 export interface ProviderNeeds extends OpeningNeeds {
   nodeKey: Hex
@@ -67,11 +69,16 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
   /** Openings of one payer run one after the other, so that they agree on what is unpaid. */
   const queues = new Map<Hex, Promise<void>>()
 
+  /** Openings under way, by remote address. */
+  const openings = new Map<string, number>()
+
   const refuse = (link: Link, thrown: unknown) => {
     const error = asBywayError(thrown)
+    // Whatever else it says until it is gone stays unheard.
+    link.unlisten()
     observer.count('handshakes_failed', 1, { reason: error.code })
     observer.log('session refused', { code: error.code, why: error.message })
-    link.send('refused', { code: error.code, message: error.message.slice(0, 400) })
+    link.send('refused', farewell(error))
     link.close()
   }
 
@@ -114,26 +121,34 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     }
     const sessionId = toHex(randomBytes(16))
     const before = vault.book.counterparty(payer)
-    const carried = current === undefined ? { up: 0n, down: before.unpaidBytes } : await current.leaveChannel()
-    const window = current?.window() ?? creditWindow({ paidBytes: before.paidBytes, unpaidBytes: 0n, peakBytes: 0n })
-    const till = await beginSession(channel, sessionId, message.pricePerGib, carried, window, needs)
+    const paidBytes = boughtBytes(before, terms.pricePerGib)
+    const window = current?.window() ?? creditWindow({ paidBytes, unpaidBytes: 0n, peakBytes: 0n })
+    let carried = { up: 0n, down: before.unpaidBytes }
+    const enter = () => beginSession(channel, sessionId, message.pricePerGib, carried, window, needs)
     let session = current
     if (session === undefined) {
-      session = new ProviderSession(link, channel, sessionId, till, sessionNeeds)
+      session = new ProviderSession(link, channel, sessionId, await enter(), sessionNeeds)
       listenControl(link, session)
     } else {
-      sessions.delete(session.id)
-      session.enterChannel(channel, sessionId, till)
+      const left = session.id
+      await session.moveTo(channel, sessionId, (unpaid) => {
+        carried = unpaid
+        return enter()
+      })
+      sessions.delete(left)
     }
+    // It may have ended meanwhile: one that is kept here then would never leave again.
+    if (session.closed) return
     sessions.set(sessionId, session)
     byPayer.set(payer, session)
+    const { till } = session
     const last = vault.channel({ rootId: channel.rootId, index: channel.proof.index })?.latest
     observer.log('session opened', { session: sessionId, payer, carriedBytes: Number(carriedBytes(till)) })
     link.send('accepted', {
       sessionId,
       token: session.token,
       base: till.base,
-      window,
+      window: till.window,
       last,
       carried,
     })
@@ -145,6 +160,7 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     payee: needs.payee,
     clock,
     observer,
+    pricePerGib: terms.pricePerGib,
     dial: dialFor,
     onClosed(session: ProviderSession) {
       sessions.delete(session.id)
@@ -153,26 +169,54 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
   }
 
   function listenControl(link: Link, session: ProviderSession): void {
+    let moving = false
+    const move = (message: MessageBody<'session'>) => {
+      if (moving || session.closed) throw new BywayError('MESSAGE_UNEXPECTED', 'a session moves once at a time, while it is open')
+      moving = true
+      open(link, message, session)
+        .catch((thrown) => session.fail(asBywayError(thrown)))
+        .finally(() => {
+          moving = false
+        })
+    }
     link.listen({
       onMessage: (message) => {
-        if (message.name === 'session') void open(link, message.body, session).catch((thrown) => session.fail(asBywayError(thrown)))
+        if (message.name === 'session') move(message.body)
         else session.onMessage(message)
       },
       onData: () => link.destroy(new BywayError('MESSAGE_UNEXPECTED', 'data on a control link')),
-      onClose: () => void session.close('peer-lost'),
+      onClose: (error) => {
+        countMalformed(error, observer)
+        void session.close('peer-lost')
+      },
     })
+  }
+
+  /** Counts an opening as long as it lasts. */
+  async function admitted(remote: string, work: () => Promise<void>): Promise<void> {
+    const count = openings.get(remote) ?? 0
+    if (count >= MAX_OPENINGS) throw new BywayError('PROVIDER_BUSY', 'too many sessions are being opened from this address')
+    openings.set(remote, count + 1)
+    try {
+      await work()
+    } finally {
+      const left = openings.get(remote)! - 1
+      if (left === 0) openings.delete(remote)
+      else openings.set(remote, left)
+    }
   }
 
   function attach(link: Link, message: MessageBody<'attach'>): void {
     const session = sessions.get(message.sessionId)
-    const known = session !== undefined && timingSafeEqual(fromHex(session.token, 32), fromHex(message.token, 32))
+    // One that is closing has counted its links already.
+    const known = session !== undefined && !session.closed && timingSafeEqual(fromHex(session.token, 32), fromHex(message.token, 32))
     if (message.version !== PROTOCOL_VERSION) throw new BywayError('PROTOCOL_VERSION', `this node speaks version ${PROTOCOL_VERSION}`)
     if (!known) throw new BywayError('SESSION_UNKNOWN', 'no open session has this id and token')
     session.attach(link)
   }
 
   /** A new link: its first message says what it is for. */
-  function receive(link: Link): void {
+  function receive(link: Link, remote: string): void {
     const timer = setTimeout(() => refuse(link, new BywayError('SESSION_TIMEOUT', 'nothing was said')), FIRST_MESSAGE_TIMEOUT_MS)
     link.listen({
       onMessage: (message: Message) => {
@@ -185,7 +229,8 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
           }
         } else if (message.name === 'session') {
           link.unlisten()
-          void open(link, message.body, undefined).catch((thrown) => refuse(link, thrown))
+          const { body } = message
+          void admitted(remote, () => open(link, body, undefined)).catch((thrown) => refuse(link, thrown))
         } else {
           refuse(link, new BywayError('MESSAGE_UNEXPECTED', `a link does not start with ${message.name}`))
         }
@@ -193,7 +238,7 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
       onData: () => link.destroy(new BywayError('MESSAGE_UNEXPECTED', 'data outside a flow')),
       onClose: (error) => {
         clearTimeout(timer)
-        if (error !== undefined) observer.count('malformed', 1, { where: 'link' })
+        countMalformed(error, observer)
       },
     })
   }

@@ -77,8 +77,9 @@ async function acceptChannel(channel: PresentedChannel, needs: OpeningNeeds): Pr
 }
 
 /**
- * Takes over the consumer's latest statement if it says more than ours. It is the consumer's own signed word, so there is nothing to gain by
- * it but what it pays. Throws VOUCHER_SIGNER, VOUCHER_AMOUNT or CAP_EXCEEDED for a false one.
+ * Takes over the consumer's latest statement if it says more than ours. Only its amount is signed: bytes, base and price are the consumer's
+ * word, so nothing but the amount may earn it credit (boughtBytes in credit.ts). Throws VOUCHER_SIGNER, VOUCHER_AMOUNT or CAP_EXCEEDED for a
+ * false one.
  */
 export async function adoptLatest(channel: PresentedChannel, latest: MessageBody<'session'>['latest'], needs: OpeningNeeds): Promise<void> {
   await acceptChannel(channel, needs)
@@ -96,11 +97,22 @@ export async function adoptLatest(channel: PresentedChannel, latest: MessageBody
   if (statement.cumulative > channel.proof.cap) throw new BywayError('CAP_EXCEEDED', 'the latest voucher exceeds the channel’s cap')
   const atMs = needs.clock.nowMs()
   const session = { ...refOf(channel), sessionId: statement.sessionId }
-  const lost = needs.vault.session(statement.sessionId) === undefined
+  const row = needs.vault.session(statement.sessionId)
+  const lost = row === undefined
+  const { up, down, cumulative, signature } = statement
+  const fits = lost
+    ? unitsOf(base) >= (known?.cumulative ?? 0n)
+    : row.channel === known && row.base === base && row.pricePerGib === pricePerGib && up >= row.up && down >= row.down
+  if (!fits) {
+    // Our rows and the consumer's cannot both be right (one of us was restored); the amount is signed and counts all the same.
+    await needs.vault.record({ kind: 'high-water', ...refOf(channel), cumulative, numerator, signature, source: 'peer', atMs })
+    needs.observer.warn('STATE_RESTORED', { source: 'peer', cumulative: cumulative.toString() })
+    return
+  }
   if (lost) {
     // Our journal never heard of this session: it was restored from an older copy. Its row is written again from the consumer's word.
     if (unitsOf(base) > (known?.cumulative ?? 0n)) await adoptMark(channel, unitsOf(base), 'peer', needs)
-    else needs.observer.warn('STATE_RESTORED', { source: 'peer', cumulative: statement.cumulative.toString() })
+    else needs.observer.warn('STATE_RESTORED', { source: 'peer', cumulative: cumulative.toString() })
     const peer = channel.descriptor.payer
     await needs.vault.record({
       kind: 'session-opened',
@@ -114,7 +126,6 @@ export async function adoptLatest(channel: PresentedChannel, latest: MessageBody
       atMs,
     })
   }
-  const { up, down, cumulative, signature } = statement
   await needs.vault.record({ kind: 'voucher', ...session, up, down, disputed: 0n, numerator, cumulative, signature, atMs })
   if (lost) await needs.vault.record({ kind: 'session-closed', ...session, up, down, reason: 'restarted', atMs })
 }

@@ -10,11 +10,21 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Hex } from '../protocol/bytes.ts'
 import { toHex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
-import { creditWindow, PeakRate } from '../protocol/credit.ts'
+import { boughtBytes, creditWindow, PeakRate } from '../protocol/credit.ts'
 import { asBywayError, BywayError, type ErrorCode } from '../protocol/errors.ts'
-import type { Message, Statement } from '../protocol/messages.ts'
+import { farewell, type Message, type Statement } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
-import { acceptStatement, carriedBytes, checkStatement, type Direction, statementDebt, type Till, unpaidBytes } from '../protocol/till.ts'
+import {
+  acceptStatement,
+  carriedBytes,
+  carriedOver,
+  checkStatement,
+  type Direction,
+  giveBackBytes,
+  statementDebt,
+  type Till,
+  unpaidBytes,
+} from '../protocol/till.ts'
 import { recoverSigner, voucherDigest } from '../protocol/voucher.ts'
 import type { Link } from '../tunnel/index.ts'
 import type { CloseReason } from '../wallet/records.ts'
@@ -30,6 +40,8 @@ const LEAST_METER_STEP_BYTES = 16n * 1024n
 const METER_FLUSH_MS = 10
 /** A consumer that pays nothing for this long while flows wait is gone or broke; others want the line. */
 export const UNPAID_LIMIT_MS = 30_000
+/** Consumers ping every 5 s. One that says nothing for this long lost its line or its power, and nobody will tell us. */
+export const SILENCE_LIMIT_MS = 30_000
 /** Enough for a browser with many tabs; more flows than this on one line is abuse. */
 const MAX_LINKS = 1_024
 
@@ -43,6 +55,8 @@ export interface SessionNeeds {
   payee: Hex
   clock: Clock
   observer: Observer
+  /** What this provider asks: credit counts history at this price. */
+  pricePerGib: bigint
   /** Opens destinations for a session, whose id may change. */
   dial(sessionId: () => Hex): ExitNeeds['dial']
   onClosed(session: ProviderSession): void
@@ -67,7 +81,9 @@ export class ProviderSession {
   #writing: Promise<void> | undefined
   #stalledSinceMs: number | undefined
   #givenBack = { up: 0n, down: 0n }
+  #moving: Promise<void> | undefined
   #closing: Promise<void> | undefined
+  #lastHeardMs: number
 
   constructor(control: Link, channel: PresentedChannel, id: Hex, till: Till, needs: SessionNeeds) {
     this.#control = control
@@ -76,6 +92,7 @@ export class ProviderSession {
     this.till = till
     this.#needs = needs
     this.openedAtMs = needs.clock.nowMs()
+    this.#lastHeardMs = this.openedAtMs
     this.#gate = new Gate(till, (direction, bytes) => this.#onTake(direction, bytes))
   }
 
@@ -126,7 +143,7 @@ export class ProviderSession {
       this.#givenBack[direction] += bytes
       return
     }
-    this.till[direction] -= bytes
+    giveBackBytes(this.till, direction, bytes)
     this.#gate.release()
     this.#sendMeter()
   }
@@ -141,6 +158,7 @@ export class ProviderSession {
 
   /** A message on the control link, after the session was opened. */
   onMessage(message: Message): void {
+    this.#lastHeardMs = this.#needs.clock.nowMs()
     switch (message.name) {
       case 'pay':
         this.#onStatement(message.body)
@@ -157,8 +175,8 @@ export class ProviderSession {
   }
 
   #onStatement(statement: Statement): void {
-    // A statement for the channel this session just left crossed our answer; it was counted with the move.
-    if (statement.sessionId !== this.id) return
+    // While the session moves the old row is closed already: a statement for it would pay for nothing, or worse, for the new one.
+    if (statement.sessionId !== this.id || this.closed || this.#moving !== undefined) return
     const digest = voucherDigest(this.#needs.separator, {
       rootId: this.channel.rootId,
       index: this.channel.proof.index,
@@ -172,6 +190,11 @@ export class ProviderSession {
     if (refusal !== undefined) {
       this.#needs.observer.count('vouchers_refused', 1, { reason: refusal })
       this.fail(new BywayError(refusal, 'the voucher was refused', { facts: { cumulative: statement.cumulative } }))
+      return
+    }
+    // Nothing new: answered, but not worth a write. Else a consumer that stopped paying could keep the disk busy and its session alive.
+    if (statement.up === this.till.paidUp && statement.down === this.till.paidDown) {
+      this.#control.send('paid', { cumulative: statement.cumulative, window: this.till.window })
       return
     }
     this.#pending = statement
@@ -206,38 +229,46 @@ export class ProviderSession {
 
   /** What this consumer may owe now. */
   window(): bigint {
-    const { paidBytes } = this.#needs.vault.book.counterparty(this.payer)
+    const paidBytes = boughtBytes(this.#needs.vault.book.counterparty(this.payer), this.#needs.pricePerGib)
     return creditWindow({ paidBytes, unpaidBytes: 0n, peakBytes: this.#peak.bytes })
   }
 
   /**
-   * First half of a move to another channel of the same payer: waits for statements under way, holds all flows, closes this channel's row and
-   * says what is unpaid, which moves along. Flows notice nothing but a pause.
+   * Moves to another channel of the same payer: waits for statements under way, holds all flows, closes this channel's row, and takes what is
+   * unpaid along. `enter` writes the new row down. Flows notice nothing but a pause.
    */
-  async leaveChannel(): Promise<{ up: bigint; down: bigint }> {
-    await this.settled()
-    this.#gate.hold()
-    const { paidUp, paidDown } = this.till
-    const unpaid = { up: this.till.up - paidUp, down: this.till.down - paidDown }
-    await recordClosed(this.#needs, this.channel, this.id, { up: paidUp, down: paidDown }, 'done')
-    return unpaid
+  moveTo(channel: PresentedChannel, id: Hex, enter: (carried: { up: bigint; down: bigint }) => Promise<Till>): Promise<void> {
+    this.#moving = this.#move(channel, id, enter).finally(() => {
+      this.#moving = undefined
+    })
+    return this.#moving
   }
 
-  /** Second half of a move. */
-  enterChannel(channel: PresentedChannel, id: Hex, till: Till): void {
+  async #move(channel: PresentedChannel, id: Hex, enter: (carried: { up: bigint; down: bigint }) => Promise<Till>): Promise<void> {
+    await this.settled()
+    if (this.closed) throw new BywayError('SESSION_UNKNOWN', 'the session ended before it could move')
+    this.#gate.hold()
+    const { paidUp, paidDown } = this.till
+    const carried = carriedOver(this.till)
+    await recordClosed(this.#needs, this.channel, this.id, { up: paidUp, down: paidDown }, 'done')
+    const till = await enter(carried)
     this.channel = channel
     this.id = id
     this.till = till
-    till.up -= this.#givenBack.up
-    till.down -= this.#givenBack.down
+    giveBackBytes(till, 'up', this.#givenBack.up)
+    giveBackBytes(till, 'down', this.#givenBack.down)
     this.#givenBack = { up: 0n, down: 0n }
     this.#meteredAt = 0n
     this.#gate.release(till)
     this.#sendMeter()
   }
 
-  /** Called now and then: ends a session whose flows wait for a voucher that does not come. */
+  /** Called now and then: ends a session that fell silent, or whose flows wait for a voucher that does not come. */
   tick(nowMs: number): void {
+    if (nowMs - this.#lastHeardMs > SILENCE_LIMIT_MS) {
+      void this.close('peer-lost')
+      return
+    }
     if (this.#gate.waiting === 0) {
       this.#stalledSinceMs = undefined
       return
@@ -252,7 +283,7 @@ export class ProviderSession {
   /** Ends the session because of `error`, telling the consumer. */
   fail(error: BywayError): void {
     if (this.closed) return
-    this.#control.send('bye', { code: error.code, message: error.message })
+    this.#control.send('bye', farewell(error))
     const reason: CloseReason = error.code === 'UNPAID' ? 'unpaid' : error.code === 'CAP_EXCEEDED' ? 'cap-reached' : 'peer-lost'
     void this.close(reason)
   }
@@ -274,6 +305,8 @@ export class ProviderSession {
     try {
       await Promise.all(gone)
       await this.settled()
+      // In the middle of a move the row to close is the next one. If the move failed its own caller says so.
+      await this.#moving?.catch(() => {})
       await recordClosed(this.#needs, this.channel, this.id, this.till, reason)
     } catch (thrown) {
       // The journal refuses everything after a disk error; there is nobody left to tell here.

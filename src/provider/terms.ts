@@ -24,6 +24,8 @@ export interface PresentedChannel {
   proof: LeafProof
 }
 
+/** Each channel gives away less than one unit (amounts are floors). With this much behind it that is a thousandth of what its payer locks up. */
+export const LEAST_CAP_UNITS = 1_000n
 /** Serving stops this long before expiry, so that the last voucher can still be claimed at leisure (design: no race at the end). */
 export const EXPIRY_MARGIN_S = 3_600
 
@@ -39,6 +41,7 @@ export function checkPresented(message: MessageBody<'session'>, terms: Terms, ex
   if (message.expiry > BigInt(Number.MAX_SAFE_INTEGER)) return no('ROOT_EXPIRED', 'the expiry is no time')
   const descriptor: Descriptor = { ...pick(message), expiry: Number(message.expiry) }
   if (descriptor.expiry <= nowS + EXPIRY_MARGIN_S) return no('ROOT_EXPIRED', `the root expires at ${descriptor.expiry}, within the margin`)
+  if (message.cap < LEAST_CAP_UNITS) return no('CAP_EXCEEDED', `this node serves channels of ${LEAST_CAP_UNITS} units or more`)
   const proof: LeafProof = { index: message.index, cap: message.cap, salt: message.salt, siblings: message.siblings }
   const top = foldProof(message.payee, proof, descriptor.depth)
   if (top === undefined || top.root !== descriptor.root || top.sum !== descriptor.sum) {
