@@ -45,6 +45,8 @@ export class Link {
   #message: Buffer[] = []
   #closed = false
   #closeError: BywayError | undefined
+  /** Messages sent since the connection last took all it was given. */
+  #unreadBytes = 0
   /** Frames wait here while nobody listens: between two owners of a link. */
   #unheard: Buffer[] = []
 
@@ -89,7 +91,17 @@ export class Link {
   }
 
   send<N extends MessageName>(name: N, body: MessageBody<N>): void {
-    if (!this.#closed && !this.wire.writableEnded) this.wire.write(encodeMessage(name, body))
+    if (this.#closed || this.wire.writableEnded) return
+    const message = encodeMessage(name, body)
+    if (this.wire.writableLength === 0) this.#unreadBytes = 0
+    this.#unreadBytes += message.length
+    this.wire.write(message)
+    // Answers to a peer that asks without end and never reads would fill the memory.
+    if (Math.min(this.#unreadBytes, this.wire.writableLength) > MAX_UNREAD_BYTES) {
+      this.destroy(
+        new BywayError('MESSAGE_UNEXPECTED', 'the peer does not read what is said to it', { facts: { limit: MAX_UNREAD_BYTES } }),
+      )
+    }
   }
 
   /** Sends payload; `written` is called when there is room for more (at once, or after the connection drained). */
@@ -198,5 +210,7 @@ export class Link {
   }
 }
 
+/** Messages are small and few: this many bytes of them (twenty thousand answers to a ping) wait only for a peer that stopped reading. */
+const MAX_UNREAD_BYTES = 256 * 1024
 /** Long enough for the last frames to leave on a slow line, short enough that a dead peer holds no file descriptor. */
 const CLOSE_GRACE_MS = 5_000

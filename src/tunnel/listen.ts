@@ -1,6 +1,6 @@
 /** The listening end: a TLS 1.3 server that hands over links. */
-import type { AddressInfo } from 'node:net'
-import { createServer, type TLSSocket } from 'node:tls'
+import type { AddressInfo, Socket } from 'node:net'
+import { createServer } from 'node:tls'
 import { BywayError } from '../protocol/errors.ts'
 import type { Certificate } from './certificate.ts'
 import { Link } from './link.ts'
@@ -21,7 +21,7 @@ export function listenTls(
   onLink: (link: Link, remote: string) => void,
 ): Promise<TlsListener> {
   const { promise, resolve, reject } = Promise.withResolvers<TlsListener>()
-  const sockets = new Set<TLSSocket>()
+  const sockets = new Set<Socket>()
   const server = createServer({
     cert: options.certificate.cert,
     key: options.certificate.key,
@@ -31,9 +31,13 @@ export function listenTls(
     noDelay: true,
   })
   server.maxConnections = MAX_CONNECTIONS
-  server.on('secureConnection', (socket) => {
+  // From the first byte on: one that never finishes its handshake must not hold up our closing.
+  server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
+  })
+  server.on('drop', () => options.onFailure('dropped'))
+  server.on('secureConnection', (socket) => {
     onLink(new Link(socket), socket.remoteAddress ?? '')
   })
   // Malformed hellos, scanners, peers that leave half-way: counted, never more.
@@ -52,6 +56,8 @@ export function listenTls(
     )
   })
   server.listen(options.port, options.host, () => {
+    // Once it listens an error is a connection that could not be accepted, most often for want of descriptors: others go on.
+    server.on('error', (error: NodeJS.ErrnoException) => options.onFailure(error.code ?? 'unknown'))
     const address = server.address() as AddressInfo
     resolve({
       host: address.address,
