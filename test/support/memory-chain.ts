@@ -2,6 +2,7 @@
 
 import { type ClaimBatch, type Holding, planBatches } from '../../src/chain/claims.ts'
 import type { Hex } from '../../src/protocol/bytes.ts'
+import { BywayError } from '../../src/protocol/errors.ts'
 import { foldProof } from '../../src/protocol/tree.ts'
 import { type ChannelRef, type Descriptor, rootIdOf } from '../../src/protocol/voucher.ts'
 
@@ -17,14 +18,17 @@ export class MemoryChain {
   }
 
   #up(): void {
-    if (this.down) throw Object.assign(new Error('the chain is down'), { code: 'RPC_UNREACHABLE' })
+    if (this.down) throw new BywayError('RPC_UNREACHABLE', 'the chain is down')
   }
 
   key = ({ rootId, index }: ChannelRef) => `${rootId}:${index}`
 
   for(payer: Hex) {
     return {
-      balance: async () => this.balances.get(payer) ?? 0n,
+      balance: async () => {
+        this.#up()
+        return this.balances.get(payer) ?? 0n
+      },
       openRoot: async (descriptor: Descriptor) => {
         this.#up()
         const balance = this.balances.get(payer) ?? 0n
@@ -33,7 +37,10 @@ export class MemoryChain {
         this.roots.set(rootIdOf(descriptor), { descriptor, state: 'open' })
         return { tx: this.#tx() }
       },
-      rootState: async (rootId: Hex) => this.roots.get(rootId)?.state ?? ('none' as const),
+      rootState: async (rootId: Hex) => {
+        this.#up()
+        return this.roots.get(rootId)?.state ?? ('none' as const)
+      },
       channelsPaid: async (refs: readonly ChannelRef[]) => {
         this.#up()
         return refs.map((ref) => ({ paid: this.paid.get(this.key(ref)) ?? 0n, active: this.paid.has(this.key(ref)) }))
