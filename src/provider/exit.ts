@@ -2,8 +2,8 @@
  * The exit end of a flow link: one flow after another, each dialled, spliced through the till and closed with its totals.
  */
 import type { Duplex } from 'node:stream'
-import { asBywayError, type BywayError, errorCode } from '../protocol/errors.ts'
-import type { Message } from '../protocol/messages.ts'
+import { asBywayError, type BywayError } from '../protocol/errors.ts'
+import { farewell, type Message } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
 import type { Direction } from '../protocol/till.ts'
 import { FlowStream, type Link, splice } from '../tunnel/index.ts'
@@ -22,18 +22,36 @@ export interface ExitNeeds {
 
 /** Serves a flow link until it closes. */
 export function serveFlows(link: Link, needs: ExitNeeds): void {
+  /** Its `done` may be lost with the link; the consumer then waits for our count. */
+  let last: FlowEnd | undefined
   const idle = () => {
     link.listen({
       onMessage: (message) => {
-        if (message.name === 'open') void serveFlow(link, message.body, needs).then(idle, (error) => link.destroy(asBywayError(error)))
+        if (message.name === 'open') {
+          serveFlow(link, message.body, needs).then(
+            (end) => {
+              last = end
+              idle()
+            },
+            (error) => link.destroy(asBywayError(error)),
+          )
+        }
         // A consumer may reset a flow in the moment it ended: that message finds the link idle.
         else if (message.name !== 'reset' && message.name !== 'end') link.destroy(unexpected(message))
       },
       onData: () => link.destroy(asBywayError(new Error('data outside a flow'), 'MESSAGE_UNEXPECTED')),
-      onClose: (error) => countMalformed(error, needs.observer),
+      onClose: (error) => {
+        countMalformed(error, needs.observer)
+        if (last !== undefined) needs.lost(last.flowId, last.totals)
+      },
     })
   }
   idle()
+}
+
+interface FlowEnd {
+  flowId: number
+  totals: { up: bigint; down: bigint }
 }
 
 /** Counts links that ended because of what came over them. */
@@ -46,12 +64,13 @@ function unexpected(message: Message): BywayError {
 }
 
 /** Resolves when the link is free again; never settles when the link broke. */
-async function serveFlow(link: Link, open: { flowId: number; host: string; port: number }, needs: ExitNeeds): Promise<void> {
+async function serveFlow(link: Link, open: { flowId: number; host: string; port: number }, needs: ExitNeeds): Promise<FlowEnd> {
+  const { flowId } = open
   const over = new AbortController()
   const target = await dialWhileListening(link, open, needs, over)
-  if (target === undefined) return
+  if (target === undefined) return { flowId, totals: { up: 0n, down: 0n } }
   const taken = { up: 0n, down: 0n }
-  const { promise: free, resolve } = Promise.withResolvers<void>()
+  const { promise: free, resolve } = Promise.withResolvers<FlowEnd>()
   let result = 'ok'
   /** What was carried: uploads as delivered, downloads as put on the link. A reset may have thrown away what waited for the link. */
   const settle = () => {
@@ -62,13 +81,16 @@ async function serveFlow(link: Link, open: { flowId: number; host: string; port:
     link,
     side: 'provider',
     onDone: () => {
-      link.send('done', settle())
-      resolve()
+      const totals = settle()
+      link.send('done', totals)
+      resolve({ flowId, totals })
     },
     onBroken: (error) => {
       result = error.code
+      // Before the count is final: nothing that waits for payment may be let through into a flow that is gone.
+      over.abort()
       countMalformed(error, needs.observer)
-      needs.lost(open.flowId, settle())
+      needs.lost(flowId, settle())
     },
   })
   link.send('opened', {})
@@ -87,7 +109,7 @@ async function serveFlow(link: Link, open: { flowId: number; host: string; port:
   over.abort()
   if (flow.aborted && result === 'ok') result = 'CONNECTION_RESET'
   needs.observer.count('flows', 1, { result })
-  await free
+  return free
 }
 
 /** Dials while the consumer may still change its mind. Undefined when the flow ended here: told to the consumer, nothing charged. */
@@ -115,10 +137,10 @@ async function dialWhileListening(
     link.send('failed', { code: 'CONNECTION_RESET', message: 'the flow was given up while it was being opened' })
   } catch (thrown) {
     const error = asBywayError(thrown, 'HOST_UNREACHABLE')
-    // What a dialler throws unexpectedly may carry an address in its message; only the words of our own errors leave the node.
-    const message = error === thrown ? error.message : 'the destination could not be reached'
     needs.observer.count('flows', 1, { result: error.code })
-    link.send('failed', { code: errorCode(error.code, 'HOST_UNREACHABLE'), message: message.slice(0, 400) })
+    // What a dialler throws unexpectedly may carry an address in its message; only the words of our own errors leave the node.
+    const own = error === thrown
+    link.send('failed', own ? farewell(error) : { code: error.code, message: 'the destination could not be reached' })
   }
   link.unlisten()
   return undefined
