@@ -17,11 +17,18 @@ import type { Link } from './link.ts'
 /** Buffered in each direction before the source is held back: two `data` frames. */
 const BUFFER_BYTES = 131_072
 
+/** After a reset nothing has to be delivered any more: a few round trips, and whatever still fills the line. */
+const RESET_LIMIT_MS = 30_000
+/** After an orderly end the last bytes may wait in front of a destination that reads slowly; TCP itself would wait for ever. */
+const DRAIN_LIMIT_MS = 600_000
+
 export interface FlowOptions {
   link: Link
   side: 'consumer' | 'provider'
-  /** Payload that leaves on the link ('sent') or came from it ('received'), before it is handed on. */
+  /** Payload that leaves on the link ('sent') or came from it ('received'), before it is handed on. Throwing breaks the link. */
   onCount?: (way: 'sent' | 'received', bytes: number) => void
+  /** Most payload to take after this end reset the flow: more than that was never on its way. */
+  mostDiscarded?: () => bigint
   /** The flow is over and the link free. Consumer: with the provider's totals. */
   onDone: (stated: { up: bigint; down: bigint } | undefined) => void
   /** The link broke, or the peer broke the rules, before the flow was over. */
@@ -32,6 +39,8 @@ export class FlowStream extends Duplex {
   /** Payload bytes this end sent and received on the link. */
   sent = 0n
   received = 0n
+  /** Of those received: what came after this end had given the flow up. */
+  discarded = 0n
   /** A reset went either way: what was on its way may have been thrown away. */
   aborted = false
   readonly #options: FlowOptions
@@ -39,6 +48,7 @@ export class FlowStream extends Duplex {
   #remoteOver = false
   #remoteReset = false
   #finished = false
+  #doneTimer: NodeJS.Timeout | undefined
 
   constructor(options: FlowOptions) {
     super({ allowHalfOpen: true, highWaterMark: BUFFER_BYTES })
@@ -79,15 +89,35 @@ export class FlowStream extends Duplex {
       this.#options.link.send('reset', {})
       this.#options.link.resume()
     }
+    if (this.#options.side === 'consumer' && !this.#finished) this.#expectDone()
     done(error)
   }
 
+  /** Nothing is left to do here but to hear `done`: a link must not wait for it for ever. */
+  #expectDone(): void {
+    const limitMs = this.aborted ? RESET_LIMIT_MS : DRAIN_LIMIT_MS
+    this.#doneTimer = setTimeout(() => {
+      this.#options.link.destroy(new BywayError('PROVIDER_LOST', 'a flow that is over was not called done in time'))
+    }, limitMs)
+    this.#doneTimer.unref()
+  }
+
   #onData(chunk: Buffer): void {
-    if (this.#remoteOver && !this.#remoteReset) throw new BywayError('MESSAGE_UNEXPECTED', 'data after the end of a flow')
+    if (this.#remoteOver) throw new BywayError('MESSAGE_UNEXPECTED', 'data after the end of a flow')
+    if (this.destroyed) this.#discard(BigInt(chunk.length))
     this.received += BigInt(chunk.length)
     this.#options.onCount?.('received', chunk.length)
     if (this.destroyed) return
     if (!this.push(chunk)) this.#options.link.pause()
+  }
+
+  /** A peer that goes on after a reset would be paid for bytes nobody wants. */
+  #discard(bytes: bigint): void {
+    const limit = this.#options.mostDiscarded?.()
+    if (limit !== undefined && this.discarded + bytes > limit) {
+      throw new BywayError('METER_DIVERGED', 'the flow goes on long after it was reset', { facts: { limit } })
+    }
+    this.discarded += bytes
   }
 
   #onMessage(message: Message): void {
@@ -124,6 +154,7 @@ export class FlowStream extends Duplex {
   #finish(stated: { up: bigint; down: bigint } | undefined): void {
     if (this.#finished) return
     this.#finished = true
+    clearTimeout(this.#doneTimer)
     this.#options.link.unlisten()
     this.#options.onDone(stated)
   }
@@ -131,6 +162,7 @@ export class FlowStream extends Duplex {
   #onClose(error: BywayError | undefined): void {
     if (this.#finished) return
     this.#finished = true
+    clearTimeout(this.#doneTimer)
     this.aborted = true
     const broken = error ?? new BywayError('PROVIDER_LOST', 'the tunnel connection closed in the middle of a flow')
     this.#options.onBroken(broken)
