@@ -30,8 +30,19 @@ const TRY_ANOTHER: ReadonlySet<ErrorCode> = new Set([
   'METER_DIVERGED',
   'UNPAID',
   'ROOT_NOT_OPEN',
+  'ROOT_EXPIRED',
+  'CHAIN_MISMATCH',
+  'CONTRACT_MISMATCH',
+  'PROOF_INVALID',
+  'PROOF_NOT_OURS',
   'PRICE_TOO_LOW',
+  'CAP_EXCEEDED',
+  'VOUCHER_SIGNER',
+  'VOUCHER_LOWER',
+  'VOUCHER_AMOUNT',
+  'SESSION_PROOF_INVALID',
   'MESSAGE_MALFORMED',
+  'MESSAGE_TOO_LARGE',
   'MESSAGE_UNEXPECTED',
   'PROTOCOL_VERSION',
 ])
@@ -81,13 +92,14 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
     if (known !== undefined && known.session?.closed === undefined) return known.opening
     const opening = ConsumerSession.open(offer, needs, (closed) => {
       if (sessions.get(nodeKey)?.session === closed) sessions.delete(nodeKey)
-      if (closed.closed !== undefined && !closing) routes.failed(nodeKey, closed.closed.code)
+      if (closed.closed !== undefined && !closed.left) routes.failed(nodeKey, closed.closed.code)
     })
     const entry: { opening: Promise<ConsumerSession>; session?: ConsumerSession } = { opening }
     sessions.set(nodeKey, entry)
     opening.then(
       (session) => {
         entry.session = session
+        if (closing) void session.close('shutdown')
         observer.log('session opened', { session: session.id, provider: nodeKey, country: offer.body.country })
       },
       () => {

@@ -3,15 +3,18 @@
  */
 import type { Hex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
-import { PROTOCOL_VERSION } from '../protocol/messages.ts'
+import { type MessageBody, PROTOCOL_VERSION } from '../protocol/messages.ts'
 import type { Transport } from '../protocol/offer.ts'
 import { connectLink, type Link } from '../tunnel/index.ts'
+import { failure, refusal } from './refusals.ts'
 
 /** A browser's burst of connections; more idle links only hold memory. */
 const MAX_IDLE = 32
 /** Longer than the pause between two clicks, shorter than most NAT timers. */
 const IDLE_LIMIT_MS = 60_000
 const ATTACH_TIMEOUT_MS = 6_000
+/** The exit itself gives up dialling after 10 s; this only catches an exit that does not. */
+const FLOW_OPEN_TIMEOUT_MS = 20_000
 
 export class LinkPool {
   readonly #transport: Transport
@@ -81,10 +84,25 @@ function attach(link: Link, session: { sessionId: Hex; token: Hex }, signal: Abo
     signal,
     (message, resolve, reject) => {
       if (message.name === 'attached') resolve()
-      else if (message.name === 'refused' || message.name === 'bye') reject(new BywayError('SESSION_UNKNOWN', message.body.message))
+      else if (message.name === 'refused' || message.name === 'bye') reject(refusal(message.body))
       else reject(new BywayError('MESSAGE_UNEXPECTED', `${message.name} is no answer to attach`))
     },
     () => link.send('attach', { version: PROTOCOL_VERSION, ...session }),
+  )
+}
+
+/** Asks the exit for a flow. Resolves with what it said if it could not, and the link is free again; rejects, the link gone, in all other cases. */
+export function askForFlow(link: Link, open: MessageBody<'open'>, signal: AbortSignal): Promise<BywayError | undefined> {
+  return waitFor<BywayError | undefined>(
+    link,
+    FLOW_OPEN_TIMEOUT_MS,
+    signal,
+    (reply, resolve, reject) => {
+      if (reply.name === 'opened') resolve(undefined)
+      else if (reply.name === 'failed') resolve(failure(reply.body))
+      else reject(new BywayError('MESSAGE_UNEXPECTED', `${reply.name} is no answer to open`))
+    },
+    () => link.send('open', open),
   )
 }
 
@@ -118,10 +136,7 @@ export function waitFor<T>(
           link.unlisten()
           resolve(value)
         },
-        (error) => {
-          link.unlisten()
-          reject(error)
-        },
+        fail,
       ),
     onData: () => fail(new BywayError('MESSAGE_UNEXPECTED', 'data outside a flow')),
     onClose: (error) => reject(error ?? new BywayError('PROVIDER_LOST', 'the provider closed the connection')),

@@ -68,10 +68,13 @@ export async function beginSession(
   const { book, ref, payee } = channel
   await agreeOnMark(channel, answer, terms.separator, needs)
   const history = vault.book.counterparty(payee)
-  // When a session moves between channels both sides know what was under way; after a loss only the provider does.
+  if (vault.session(answer.sessionId) !== undefined) throw new BywayError('MESSAGE_UNEXPECTED', 'the session id was used before')
+  // When a session moves between channels both sides know what was under way. After a loss we know what arrived; the rest is the provider's word.
   const carried = terms.moved ? 0n : answer.carried.up + answer.carried.down
-  if (carried > creditWindow({ paidBytes: history.paidBytes, unpaidBytes: history.disputedBytes })) {
-    throw new BywayError('METER_DIVERGED', 'the provider says more is unpaid than it may have lent', { facts: { carried } })
+  const seen = least(carried, terms.moved ? 0n : leftUnpaid(payee, vault))
+  const doubt = carried - seen
+  if (doubt > creditWindow({ paidBytes: history.paidBytes, unpaidBytes: history.disputedBytes })) {
+    throw new BywayError('METER_DIVERGED', 'the provider says more is unpaid than it may have lent', { facts: { carried, seen } })
   }
   await vault.record({
     kind: 'session-opened',
@@ -94,9 +97,21 @@ export async function beginSession(
     disputedBefore: history.disputedBytes,
     window: answer.window,
   })
-  purse.disputedDown = carried
+  purse.received = seen
+  purse.disputedDown = doubt
+  purse.widest = purse.widest > carried ? purse.widest : carried
   return purse
 }
+
+/** Bytes the last session with this provider saw and did not pay. It had taken over whatever was unpaid before it. */
+function leftUnpaid(payee: Hex, vault: Vault): bigint {
+  const last = [...vault.book.sessions.values()].findLast(({ channel }) => channel.payee === payee)
+  // What a false count was about is not owed.
+  if (last?.closed === undefined || last.closed.reason === 'meter-diverged') return 0n
+  const { up, down } = last.closed
+  return up + down - last.up - last.down
+}
+const least = (a: bigint, b: bigint) => (a < b ? a : b)
 
 /** Believes a later voucher of ours that the provider shows, then both debts must be the same. */
 async function agreeOnMark(

@@ -65,11 +65,10 @@ export class Payments {
       const statement = nextStatement(purse)
       if (statement === undefined) return
       if (statement.short) this.#needs.onShort()
-      const { up, down, cumulative, numerator } = statement
+      const { up, down, disputed, cumulative, numerator } = statement
       if (up === purse.paidUp && down === purse.paidDown) return
       const digest = voucherDigest(this.#needs.separator, { ...channel.ref, payee: channel.payee, cumulative })
       const signature = signDigest(digest, channel.privateKey)
-      const disputed = purse.disputedDown
       const atMs = this.#needs.clock.nowMs()
       await this.#needs.vault.record({
         kind: 'voucher',

@@ -7,25 +7,27 @@
 import type { Hex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
 import type { Destination } from '../protocol/destination.ts'
-import { asBywayError, BywayError, errorCode } from '../protocol/errors.ts'
+import { asBywayError, BywayError } from '../protocol/errors.ts'
 import { EXPORTER_LABEL, type Message, type MessageBody } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
 import type { SignedOffer, Transport } from '../protocol/offer.ts'
 import { bytesWithin } from '../protocol/price.ts'
-import { checkDone, newPurse, onLost, onMeter, onPaid, type Purse, payable } from '../protocol/purse.ts'
+import { checkDone, mostDiscarded, movedPurse, onLost, onMeter, onPaid, type Purse, payable } from '../protocol/purse.ts'
 import { type Domain, domainSeparator } from '../protocol/voucher.ts'
 import { connectLink, FlowStream, type Link } from '../tunnel/index.ts'
 import type { CloseReason } from '../wallet/records.ts'
 import type { Vault } from '../wallet/vault.ts'
+import { BrokenFlows } from './broken.ts'
 import type { Deposits, PayingChannel } from './deposits.ts'
-import { LinkPool, waitFor } from './links.ts'
+import { askForFlow, LinkPool, waitFor } from './links.ts'
 import { beginSession, sessionMessage } from './opening.ts'
 import { Payments } from './payments.ts'
+import { refusal } from './refusals.ts'
 
 /** Opening waits for the provider to ask the chain. */
 const OPEN_TIMEOUT_MS = 15_000
-/** The exit itself gives up dialling after 10 s; this only catches an exit that does not. */
-const FLOW_OPEN_TIMEOUT_MS = 20_000
+/** A wallet that is empty now, or a chain that is silent, is not asked again with every packet. */
+const MOVE_AGAIN_MS = 5_000
 const PING_EVERY_MS = 5_000
 /** Three pings without an answer. */
 const SILENCE_LIMIT_MS = 15_000
@@ -42,6 +44,8 @@ export class ConsumerSession {
   readonly offer: SignedOffer
   readonly openedAtMs: number
   closed: BywayError | undefined
+  /** We ended it, in order: nothing speaks against the provider. */
+  left = false
   #control: Link
   #pool: LinkPool
   #channel: PayingChannel
@@ -53,19 +57,22 @@ export class ConsumerSession {
   #lastHeardMs: number
   #pinging: NodeJS.Timeout
   #moving: Promise<BywayError | undefined> | undefined
+  #notMoved: { error: BywayError; untilMs: number } | undefined
   #answer: PromiseWithResolvers<MessageBody<'accepted'>> | undefined
   readonly #needs: SessionNeeds
   readonly #separator: Uint8Array
   readonly #flows = new Map<number, FlowStream>()
-  /** Flows whose link broke, until the provider says what it carried; and the other way round. */
-  readonly #broken = new Map<number, { sent: bigint; received: bigint }>()
-  readonly #stated = new Map<number, { up: bigint; down: bigint }>()
+  readonly #broken = new BrokenFlows((flow, stated) => {
+    if (onLost(this.#purse, flow, stated) !== undefined) this.#diverged(stated)
+    else this.#payments.changed()
+  })
   readonly #onClosed: (session: ConsumerSession) => void
 
   /** Connects, agrees on terms and high-water mark, and returns the open session. */
   static async open(offer: SignedOffer, needs: SessionNeeds, onClosed: (session: ConsumerSession) => void): Promise<ConsumerSession> {
     const { payee, pricePerGib, nodeKey, country } = offer.body
-    const transport = offer.body.transports[0]!
+    const transport = offer.body.transports.find(({ kind }) => kind === 'tls')
+    if (transport === undefined) throw new BywayError('PROVIDER_UNREACHABLE', 'the offer names no TLS address')
     const channel = await needs.deposits.channelFor(payee)
     const control = await connectLink(transport)
     try {
@@ -158,19 +165,17 @@ export class ConsumerSession {
     if (this.closed !== undefined) throw this.closed
     const link = await this.#pool.take({ sessionId: this.#sessionId, token: this.#token }, signal)
     const flowId = this.#nextFlow++
-    await waitFor<void>(
-      link,
-      FLOW_OPEN_TIMEOUT_MS,
-      signal,
-      (reply, resolve, reject) => {
-        if (reply.name === 'opened') resolve()
-        else if (reply.name === 'failed') {
-          reject(refusal(reply.body))
-          queueMicrotask(() => this.#pool.put(link))
-        } else reject(new BywayError('MESSAGE_UNEXPECTED', `${reply.name} is no answer to open`))
-      },
-      () => link.send('open', { flowId, host: destination.host, port: destination.port }),
-    )
+    this.#broken.asked(flowId)
+    const failed = await askForFlow(link, { flowId, ...destination }, signal).catch((thrown) => {
+      // The destination may have spoken already: what the provider put on the link for nobody is settled like any broken flow.
+      this.#broken.broke(flowId, { sent: 0n, received: 0n })
+      throw thrown
+    })
+    if (failed !== undefined) {
+      this.#broken.over(flowId)
+      this.#pool.put(link)
+      throw failed
+    }
     const flow: FlowStream = new FlowStream({
       link,
       side: 'consumer',
@@ -179,16 +184,18 @@ export class ConsumerSession {
         this.#needs.observer.count('bytes', bytes, { direction: way === 'sent' ? 'up' : 'down' })
         this.#payments.changed()
       },
+      mostDiscarded: () => mostDiscarded(this.#purse),
       onDone: (stated) => {
         this.#flows.delete(flowId)
+        this.#broken.over(flowId)
         this.#onFlowOver(flow, stated!)
         this.#pool.put(link)
       },
       onBroken: (error) => {
         this.#flows.delete(flowId)
         this.#needs.observer.count('flows', 1, { result: error.code })
-        this.#broken.set(flowId, { sent: flow.sent, received: flow.received })
-        this.#settleBroken(flowId)
+        if (error.code === 'METER_DIVERGED') this.#diverged({ up: flow.sent, down: flow.received })
+        else this.#broken.broke(flowId, flow)
       },
     })
     // Whoever uses the flow listens for errors; until then one must not bring the process down.
@@ -201,17 +208,6 @@ export class ConsumerSession {
     this.#needs.observer.count('flows', 1, { result: flow.aborted ? 'CONNECTION_RESET' : 'ok' })
     const lie = checkDone(flow, stated)
     if (lie !== undefined) this.#diverged(stated)
-  }
-
-  /** A link broke: once both sides' counts are known, the difference is settled. */
-  #settleBroken(flowId: number): void {
-    const flow = this.#broken.get(flowId)
-    const stated = this.#stated.get(flowId)
-    if (flow === undefined || stated === undefined) return
-    this.#broken.delete(flowId)
-    this.#stated.delete(flowId)
-    if (onLost(this.#purse, flow, stated) !== undefined) this.#diverged(stated)
-    else this.#payments.changed()
   }
 
   #diverged(stated: { up: bigint; down: bigint }): void {
@@ -235,8 +231,7 @@ export class ConsumerSession {
         if (this.#needs.deposits.nearlyUsed(this.#channel.book)) void this.#move()
         break
       case 'lost':
-        this.#stated.set(message.body.flowId, message.body)
-        this.#settleBroken(message.body.flowId)
+        this.#broken.stated(message.body.flowId, message.body)
         break
       case 'accepted':
         if (this.#answer === undefined) throw new BywayError('MESSAGE_UNEXPECTED', 'accepted without a question')
@@ -275,11 +270,13 @@ export class ConsumerSession {
 
   /** Moves the session to a channel with more room. Flows go on; what is unpaid is paid there. Says why it could not. */
   #move(): Promise<BywayError | undefined> {
+    if (this.#notMoved !== undefined && this.#notMoved.untilMs > this.#needs.clock.nowMs()) return Promise.resolve(this.#notMoved.error)
     this.#moving ??= this.#moveNow()
       .then(
         () => undefined,
         (thrown: unknown) => {
           const error = asBywayError(thrown)
+          this.#notMoved = { error, untilMs: this.#needs.clock.nowMs() + MOVE_AGAIN_MS }
           this.#needs.observer.warn('DEPOSIT_LOW', { code: error.code })
           this.#needs.observer.log('no further channel', { code: error.code, why: error.message })
           return error
@@ -309,7 +306,11 @@ export class ConsumerSession {
     this.#answer = Promise.withResolvers()
     const exporter = this.#control.wire.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0))
     this.#control.send('session', sessionMessage(channel, { domain: this.#needs.domain, pricePerGib, exporter }, this.#needs.vault))
-    const answer = await this.#answer.promise
+    const late = setTimeout(
+      () => this.#answer?.reject(new BywayError('SESSION_TIMEOUT', 'the provider did not answer the move')),
+      OPEN_TIMEOUT_MS,
+    )
+    const answer = await this.#answer.promise.finally(() => clearTimeout(late))
     this.#answer = undefined
     await this.#recordClosed('done', { up: this.#purse.paidUp, down: this.#purse.paidDown })
     const fresh = await beginSession(
@@ -318,17 +319,13 @@ export class ConsumerSession {
       { nodeKey, country, pricePerGib, separator: this.#separator, moved: true },
       this.#needs,
     )
-    const old = this.#purse
-    // Everything not yet paid moves along, what is still under way included: no await may stand between these lines.
-    this.#purse = newPurse({ ...fresh, disputedBefore: old.disputedBefore + old.disputedDown })
-    this.#purse.received = old.received + old.disputedDown - old.paidDown
-    this.#purse.sent = old.sent - old.paidUp
-    this.#purse.statedUp = answer.carried.up
+    // Bytes count all the time: no await may stand between these lines.
+    this.#purse = movedPurse(this.#purse, fresh, answer.carried.up)
     this.#channel = channel
     this.#sessionId = answer.sessionId
     if (this.closed !== undefined) {
       // It ended while the new row was written: that one has to be closed too, and nothing more is signed.
-      await this.#recordClosed('peer-lost', { up: 0n, down: 0n })
+      await this.#recordClosed('peer-lost', payable(this.#purse))
       return
     }
     this.#payments.resume(this.#account())
@@ -355,6 +352,7 @@ export class ConsumerSession {
   /** Ends the session in order: flows are reset, all that is due is paid, the provider is told. */
   async close(reason: 'done' | 'idle' | 'shutdown'): Promise<void> {
     if (this.closed !== undefined) return
+    this.left = true
     for (const flow of this.#flows.values()) flow.destroy()
     await this.#flowsOver()
     await this.#payments.finish()
@@ -393,7 +391,3 @@ export class ConsumerSession {
 
 const CLOSE_WAIT_MS = 2_000
 const CLOSE_POLL_MS = 20
-
-function refusal({ code, message }: { code: string; message: string }): BywayError {
-  return new BywayError(errorCode(code, 'PROVIDER_LOST'), message)
-}

@@ -23,8 +23,9 @@ export interface Purse {
   /** The provider's own totals, from its last `meter`. */
   statedUp: bigint
   statedDown: bigint
-  /** Downloaded bytes of broken links paid on the provider's word, in this session. */
+  /** Downloaded bytes of broken links to be paid on the provider's word, in this session; and how many of them the last voucher covers. */
   disputedDown: bigint
+  disputedPaid: bigint
   /** What the last signed voucher covers. */
   paidUp: bigint
   paidDown: bigint
@@ -57,9 +58,31 @@ export function newPurse(terms: {
     statedUp: 0n,
     statedDown: 0n,
     disputedDown: 0n,
+    disputedPaid: 0n,
     paidUp: 0n,
     paidDown: 0n,
   }
+}
+
+/** The purse of a session that moved to another channel: everything not yet paid moves along, what is still under way included. */
+export function movedPurse(old: Purse, fresh: Purse, statedUp: bigint): Purse {
+  return {
+    ...fresh,
+    // What is under way was lent under the old window, which may have been wider.
+    widest: most(old.widest, fresh.widest),
+    received: old.received + old.disputedPaid - old.paidDown,
+    disputedDown: old.disputedDown - old.disputedPaid,
+    sent: old.sent - old.paidUp,
+    statedUp,
+  }
+}
+
+/**
+ * Most bytes a flow may still bring after this side reset it. A window's worth may be on its way, and vouchers on their way release as much
+ * again before the provider hears of the reset.
+ */
+export function mostDiscarded(purse: Purse): bigint {
+  return 2n * creditWindow({ paidBytes: purse.paidBefore + purse.paidUp + purse.paidDown, unpaidBytes: 0n })
 }
 
 /** Bytes this side is willing to pay for now. */
@@ -103,7 +126,7 @@ export function stepBytes(purse: Purse): bigint {
  */
 export function nextStatement(
   purse: Purse,
-): { up: bigint; down: bigint; cumulative: bigint; numerator: bigint; short: boolean } | undefined {
+): { up: bigint; down: bigint; disputed: bigint; cumulative: bigint; numerator: bigint; short: boolean } | undefined {
   if (dueBytes(purse) === 0n) return undefined
   let { up, down } = payable(purse)
   const limit = bytesWithin(purse.cap, purse.base, purse.pricePerGib)
@@ -113,13 +136,14 @@ export function nextStatement(
     up = most(purse.paidUp, least(up, limit - down))
   }
   const numerator = owed(purse.base, up + down, purse.pricePerGib)
-  return { up, down, cumulative: unitsOf(numerator), numerator, short }
+  return { up, down, disputed: purse.disputedDown, cumulative: unitsOf(numerator), numerator, short }
 }
 
 /** The statement was made durable and may be sent. */
-export function markSigned(purse: Purse, statement: { up: bigint; down: bigint; cumulative: bigint }): void {
+export function markSigned(purse: Purse, statement: { up: bigint; down: bigint; disputed: bigint; cumulative: bigint }): void {
   purse.paidUp = statement.up
   purse.paidDown = statement.down
+  purse.disputedPaid = statement.disputed
   purse.cumulative = statement.cumulative
 }
 
