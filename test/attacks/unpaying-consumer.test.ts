@@ -44,6 +44,7 @@ async function world(options: Partial<ProviderOptions> = {}): Promise<World> {
     source,
     async close() {
       await seller.provider.close()
+      await seller.vault.close()
       await source.close()
     },
   }
