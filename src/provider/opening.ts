@@ -7,6 +7,7 @@
  */
 import type { Hex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
+import { creditWindow } from '../protocol/credit.ts'
 import { BywayError } from '../protocol/errors.ts'
 import type { MessageBody } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
@@ -126,8 +127,16 @@ export async function adoptLatest(channel: PresentedChannel, latest: MessageBody
       atMs,
     })
   }
+  if (!lost && up + down - row.up - row.down > mostUnderWay(channel, needs)) {
+    needs.observer.warn('STATE_RESTORED', { source: 'peer', cumulative: cumulative.toString() })
+  }
   await needs.vault.record({ kind: 'voucher', ...session, up, down, disputed: 0n, numerator, cumulative, signature, atMs })
   if (lost) await needs.vault.record({ kind: 'session-closed', ...session, up, down, reason: 'restarted', atMs })
+}
+
+/** A crash costs this node at most the statement for what it lent at once; if more is missing, its folder is an older copy. */
+function mostUnderWay({ descriptor }: PresentedChannel, { vault }: OpeningNeeds): bigint {
+  return creditWindow({ paidBytes: vault.book.counterparty(descriptor.payer).paidBytes, unpaidBytes: 0n })
 }
 
 /** Writes the new session down and returns its till, with what the payer left unpaid carried into it. */
