@@ -121,9 +121,10 @@ async function agreeOnMark(
   needs: { vault: Vault; clock: Clock; observer: Observer },
 ): Promise<void> {
   const { book, ref, payee } = channel
+  const higher = last !== undefined && last.cumulative > book.cumulative
   // With the same amount the debts may differ by less than a unit: then, too, ours is the older copy.
-  const later = last !== undefined && (last.cumulative > book.cumulative || (last.cumulative === book.cumulative && base > book.numerator))
-  if (later) {
+  const longer = last?.cumulative === book.cumulative && unitsOf(base) === book.cumulative && base > book.numerator
+  if (last !== undefined && (higher || longer)) {
     const { cumulative, signature } = last
     if (recoverSigner(voucherDigest(separator, { ...ref, payee, cumulative }), signature) !== channel.descriptor.signer) {
       throw new BywayError('VOUCHER_SIGNER', 'the provider shows a voucher that is not ours', { facts: { cumulative } })
