@@ -7,9 +7,9 @@
  * Start reading at link.ts (frames on one TLS connection), then flow.ts (one flow on a link), listen.ts and connect.ts (the two ends),
  * egress/ (what an exit may reach). The seam for a faster transport is {@link Wire}: what a link needs from a TLS connection.
  */
-export { type Certificate, createCertificate, pinOf } from './certificate.ts'
+export { type Certificate, createCertificate } from './certificate.ts'
 export { connectLink } from './connect.ts'
 export { FlowStream } from './flow.ts'
 export { Link, type LinkEvents, type Wire } from './link.ts'
 export { listenTls, type TlsListener } from './listen.ts'
-export { type Gate, reset, splice } from './splice.ts'
+export { type Gate, splice } from './splice.ts'
