@@ -20,6 +20,8 @@ export interface Purse {
   /** Bytes that arrived and bytes sent, in this session. */
   received: bigint
   sent: bigint
+  /** Bytes that arrived for flows this side gave up and that are not over yet. */
+  discarding: bigint
   /** The provider's own totals, from its last `meter`. */
   statedUp: bigint
   statedDown: bigint
@@ -55,6 +57,7 @@ export function newPurse(terms: {
     widest: window,
     received: 0n,
     sent: 0n,
+    discarding: 0n,
     statedUp: 0n,
     statedDown: 0n,
     disputedDown: 0n,
@@ -73,16 +76,25 @@ export function movedPurse(old: Purse, fresh: Purse, statedUp: bigint): Purse {
     received: old.received + old.disputedPaid - old.paidDown,
     disputedDown: old.disputedDown - old.disputedPaid,
     sent: old.sent - old.paidUp,
+    discarding: old.discarding,
     statedUp,
   }
 }
 
 /**
- * Most bytes a flow may still bring after this side reset it. A window's worth may be on its way, and vouchers on their way release as much
- * again before the provider hears of the reset.
+ * Bytes of flows this side gave up go on arriving until the provider hears of it. They are paid once their flow is over, not before: so no more
+ * than a window's worth can be on its way, and one that goes on and on gets nothing for it.
  */
-export function mostDiscarded(purse: Purse): bigint {
-  return 2n * creditWindow({ paidBytes: purse.paidBefore + purse.paidUp + purse.paidDown, unpaidBytes: 0n })
+export function onDiscard(purse: Purse, bytes: bigint): ErrorCode | undefined {
+  purse.discarding += bytes
+  const paidBytes = purse.paidBefore + purse.paidUp + purse.paidDown
+  return purse.discarding > creditWindow({ paidBytes, unpaidBytes: 0n }) ? 'METER_DIVERGED' : undefined
+}
+
+/** A flow that was given up is over: what it still brought is due now. */
+export function onDiscarded(purse: Purse, bytes: bigint): void {
+  purse.discarding -= bytes
+  purse.received += bytes
 }
 
 /** Bytes this side is willing to pay for now. */

@@ -1,0 +1,144 @@
+/** Messages and offers survive the wire, and nothing that is not one passes for one. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { offeringNode } from '../discovery/compliance.ts'
+import { type Hex, toHex } from './bytes.ts'
+import { BywayError } from './errors.ts'
+import { decodeMessage, encodeMessage, FRAME_HEADER_BYTES, MESSAGES, type MessageBody, type MessageName } from './messages.ts'
+import { encodeOffer, MAX_OFFER_BYTES, offerText, readOffer, readOfferText } from './offer.ts'
+
+const bytesOf = (length: number) => fc.uint8Array({ minLength: length, maxLength: length }).map(toHex)
+const below = (bits: number) => fc.bigInt(0n, (1n << BigInt(bits)) - 1n)
+const counts = { up: below(64), down: below(64) }
+const statement = fc.record({ sessionId: bytesOf(16), ...counts, cumulative: below(96), signature: bytesOf(64) })
+const words = fc.record({ code: fc.string({ maxLength: 20 }), message: fc.string({ maxLength: 100 }) })
+const nothing = fc.constant({})
+
+const BODIES: { [N in MessageName]: fc.Arbitrary<MessageBody<N>> } = {
+  session: fc.record({
+    version: fc.nat(0xffff),
+    chainId: below(64),
+    channels: bytesOf(20),
+    payer: bytesOf(20),
+    signer: bytesOf(20),
+    root: bytesOf(32),
+    sum: below(96),
+    expiry: below(64),
+    depth: fc.nat(255),
+    nonce: below(64),
+    index: fc.nat(0xffffffff),
+    payee: bytesOf(20),
+    cap: below(96),
+    salt: bytesOf(32),
+    siblings: fc.array(fc.record({ hash: bytesOf(32), sum: below(96) }), { maxLength: 32 }),
+    pricePerGib: below(96),
+    latest: fc.option(fc.record({ statement, base: below(128), pricePerGib: below(96) }), { nil: undefined }),
+    proof: bytesOf(64),
+  }),
+  attach: fc.record({ version: fc.nat(0xffff), sessionId: bytesOf(16), token: bytesOf(32) }),
+  accepted: fc.record({
+    sessionId: bytesOf(16),
+    token: bytesOf(32),
+    base: below(128),
+    window: below(64),
+    last: fc.option(fc.record({ cumulative: below(96), signature: bytesOf(64) }), { nil: undefined }),
+    carried: fc.record(counts),
+  }),
+  refused: words,
+  pay: statement,
+  paid: fc.record({ cumulative: below(96), window: below(64) }),
+  meter: fc.record({ sessionId: bytesOf(16), ...counts }),
+  lost: fc.record({ flowId: fc.nat(0xffffffff), ...counts }),
+  bye: words,
+  ping: fc.record({ nonce: below(64) }),
+  pong: fc.record({ nonce: below(64) }),
+  attached: nothing,
+  open: fc.record({ flowId: fc.nat(0xffffffff), host: fc.domain(), port: fc.nat(0xffff) }),
+  opened: nothing,
+  failed: words,
+  end: nothing,
+  reset: nothing,
+  done: fc.record(counts),
+}
+
+for (const name of Object.keys(MESSAGES) as MessageName[]) {
+  test(`${name} survives the wire, and loses nothing but itself when it is cut or longer`, () => {
+    fc.assert(
+      fc.property(BODIES[name] as fc.Arbitrary<never>, fc.nat(), (body, cut) => {
+        const frame = encodeMessage(name, body)
+        const payload = frame.subarray(FRAME_HEADER_BYTES)
+        assert.equal(frame.readUIntBE(1, 3), payload.length)
+        // Arbitraries make records without a prototype; the clone is a plain one.
+        assert.deepEqual(decodeMessage(frame[0]!, payload), { name, body: structuredClone(body) })
+        if (payload.length > 0) assertRefused(() => decodeMessage(frame[0]!, payload.subarray(0, cut % payload.length)))
+        assertRefused(() => decodeMessage(frame[0]!, Buffer.concat([payload, Buffer.alloc(1)])))
+      }),
+      { numRuns: 50 },
+    )
+  })
+}
+
+function assertRefused(decode: () => unknown): void {
+  assert.throws(decode, (error) => error instanceof BywayError && error.code.startsWith('MESSAGE_'))
+}
+
+test('random bytes of any type are a message or MESSAGE_MALFORMED, never anything else', () => {
+  fc.assert(
+    fc.property(fc.nat(255), fc.uint8Array({ maxLength: 600 }), (type, payload) => {
+      try {
+        const { name, body } = decodeMessage(type, payload)
+        assert.deepEqual(encodeMessage(name, body as never).subarray(FRAME_HEADER_BYTES), Buffer.from(payload))
+      } catch (error) {
+        assert.ok(error instanceof BywayError && error.code.startsWith('MESSAGE_'), String(error))
+      }
+    }),
+    { numRuns: 5_000 },
+  )
+})
+
+test('a value that does not fit its field is refused when it is written', () => {
+  assert.throws(() => encodeMessage('ping', { nonce: 1n << 64n }), { code: 'MESSAGE_MALFORMED' })
+  assert.throws(() => encodeMessage('ping', { nonce: -1n }), { code: 'MESSAGE_MALFORMED' })
+  assert.throws(() => encodeMessage('bye', { code: 'x'.repeat(65), message: '' }), { code: 'MESSAGE_TOO_LARGE' })
+  assert.throws(() => encodeMessage('attach', { version: 1, sessionId: '0x00' as Hex, token: `0x${'0'.repeat(64)}` }), {
+    code: 'MESSAGE_MALFORMED',
+  })
+})
+
+const NOW_S = 1_800_000_000
+
+test('an offer is read back as it was signed, as bytes and as text', () => {
+  const offer = offeringNode().offer()
+  assert.deepEqual(readOffer(encodeOffer(offer), NOW_S), offer)
+  assert.deepEqual(readOfferText(`  ${offerText(offer)}\n`, NOW_S), offer)
+})
+
+test('no changed byte of an offer passes', () => {
+  const bytes = encodeOffer(offeringNode().offer())
+  readOffer(bytes, NOW_S)
+  for (let at = 0; at < bytes.length; at++) {
+    const changed = Buffer.from(bytes)
+    changed[at] = changed[at]! ^ 0x01
+    assert.throws(
+      () => readOffer(changed, NOW_S),
+      (error) => error instanceof BywayError && error.code.startsWith('OFFER_'),
+      `byte ${at}`,
+    )
+  }
+})
+
+test('an offer that is expired, too large, of another version or without address is refused with its reason', () => {
+  const node = offeringNode()
+  const read = (changes: Parameters<typeof node.offer>[0]) => readOffer(encodeOffer(node.offer(changes)), NOW_S)
+  assert.throws(() => read({ expiresAt: BigInt(NOW_S) }), { code: 'OFFER_EXPIRED' })
+  assert.throws(() => read({ version: 2 }), { code: 'OFFER_MALFORMED' })
+  assert.throws(() => read({ country: 'DE' }), { code: 'OFFER_MALFORMED' })
+  assert.throws(() => read({ transports: [] }), { code: 'OFFER_MALFORMED' })
+  assert.throws(() => read({ tier: 9 }), { code: 'OFFER_MALFORMED' })
+  assert.throws(() => readOffer(Buffer.alloc(MAX_OFFER_BYTES + 1), NOW_S), { code: 'OFFER_MALFORMED' })
+  for (const line of ['', 'byway-offer:', 'byway-offer:!!', `byway-offer:${'A'.repeat(100_000)}`, 'https://example.com']) {
+    assert.throws(() => readOfferText(line, NOW_S), { code: 'OFFER_MALFORMED' }, line.slice(0, 20))
+  }
+  read({})
+})

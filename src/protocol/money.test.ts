@@ -1,0 +1,186 @@
+/** Properties of prices, credit, till and purse: what is at risk is bounded, what is paid is exact, and nothing is paid that was not seen. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { creditWindow, MAX_WINDOW_BYTES, PeakRate, STRANGER_WINDOW_BYTES } from './credit.ts'
+import { bytesWithin, numeratorOf, owed, unitsOf } from './price.ts'
+import { checkDone, dueBytes, markSigned, newPurse, nextStatement, onLost, onMeter, onPaid, tolerance } from './purse.ts'
+import { acceptStatement, capBytes, carriedBytes, checkStatement, newTill, paidBytes, roomBytes, takeBytes, unpaidBytes } from './till.ts'
+
+const price = fc.bigInt(0n, 10_000_000n)
+const bytes = fc.bigInt(0n, 1n << 45n)
+
+test('the window is a quarter of what was paid, at least 256 KiB, at most 16 MiB or a quarter second, less what is owed', () => {
+  const rows: [paid: bigint, unpaid: bigint, peak: bigint | undefined, window: bigint][] = [
+    [0n, 0n, undefined, STRANGER_WINDOW_BYTES],
+    [4n * STRANGER_WINDOW_BYTES, 0n, undefined, STRANGER_WINDOW_BYTES],
+    [8n * STRANGER_WINDOW_BYTES, 0n, undefined, 2n * STRANGER_WINDOW_BYTES],
+    [1n << 40n, 0n, undefined, MAX_WINDOW_BYTES],
+    [1n << 40n, 0n, 5_000_000n, 5_000_000n],
+    [1n << 40n, 0n, 0n, STRANGER_WINDOW_BYTES],
+    [0n, 100_000n, undefined, STRANGER_WINDOW_BYTES - 100_000n],
+    [0n, 1n << 30n, undefined, 0n],
+  ]
+  for (const [paid, unpaid, peakBytes, window] of rows) {
+    assert.equal(creditWindow({ paidBytes: paid, unpaidBytes: unpaid, peakBytes }), window, `${paid} ${unpaid} ${peakBytes}`)
+  }
+})
+
+test('the peak is the most bytes of any quarter second, and is forgotten after a minute', () => {
+  const peak = new PeakRate()
+  peak.add(0, 100n)
+  peak.add(249, 100n)
+  peak.add(250, 150n)
+  assert.equal(peak.bytes, 200n)
+  for (let ms = 500; ms < 61_000; ms += 250) peak.add(ms, 10n)
+  assert.equal(peak.bytes, 10n)
+})
+
+test('amounts are exact: sessions in any number cost what their bytes cost together, to the unit', () => {
+  fc.assert(
+    fc.property(fc.array(bytes, { maxLength: 20 }), price, (parts, pricePerGib) => {
+      let numerator = 0n
+      for (const part of parts) numerator = owed(numerator, part, pricePerGib)
+      const total = parts.reduce((sum, part) => sum + part, 0n)
+      assert.equal(unitsOf(numerator), (total * pricePerGib) >> 30n)
+    }),
+  )
+})
+
+test('the most bytes within a cap are payable, and one more is not', () => {
+  fc.assert(
+    fc.property(fc.bigInt(0n, 1n << 60n), bytes, fc.bigInt(1n, 10_000_000n), (cap, before, pricePerGib) => {
+      const base = owed(0n, before, pricePerGib)
+      fc.pre(unitsOf(base) <= cap)
+      const most = bytesWithin(cap, base, pricePerGib)!
+      assert.ok(unitsOf(owed(base, most, pricePerGib)) <= cap)
+      assert.ok(unitsOf(owed(base, most + 1n, pricePerGib)) > cap)
+    }),
+  )
+  assert.equal(bytesWithin(5n, 0n, 0n), undefined)
+  assert.equal(bytesWithin(5n, numeratorOf(7n), 1n), 0n)
+})
+
+/** What may happen between the two, in any order. */
+const steps = fc.array(
+  fc.oneof(
+    fc.record({ kind: fc.constant('down' as const), bytes: fc.integer({ min: 1, max: 65_536 }) }),
+    fc.record({ kind: fc.constant('up' as const), bytes: fc.integer({ min: 1, max: 65_536 }) }),
+    fc.record({ kind: fc.constant('pay' as const) }),
+    fc.record({ kind: fc.constant('lose' as const), bytes: fc.integer({ min: 1, max: 65_536 }) }),
+  ),
+  { maxLength: 200 },
+)
+
+test('honest nodes, any order of events: never more unpaid than the window, both agree to the byte and the unit, the cap holds', () => {
+  fc.assert(
+    fc.property(steps, price, fc.bigInt(1n, 2_000_000n), (events, pricePerGib, cap) => {
+      const terms = { base: 0n, pricePerGib, cap, cumulative: 0n, window: STRANGER_WINDOW_BYTES }
+      const till = newTill(terms)
+      const purse = newPurse({ ...terms, paidBefore: 0n, disputedBefore: 0n })
+      for (const event of events) {
+        if (event.kind === 'pay') {
+          onMeter(purse, { up: till.up, down: till.down })
+          const statement = nextStatement(purse)
+          if (statement === undefined) continue
+          markSigned(purse, statement)
+          assert.equal(checkStatement(till, statement), undefined)
+          acceptStatement(till, statement, creditWindow({ paidBytes: paidBytes(till), unpaidBytes: 0n }))
+          onPaid(purse, till.window)
+        } else {
+          const direction = event.kind === 'up' ? 'up' : 'down'
+          const took = takeBytes(till, direction, event.bytes)
+          if (!took) continue
+          if (direction === 'up') purse.sent += BigInt(event.bytes)
+          else if (event.kind === 'down') purse.received += BigInt(event.bytes)
+          else if (onLost(purse, { sent: 0n, received: 0n }, { up: 0n, down: BigInt(event.bytes) }) !== undefined) {
+            // Beyond the tolerance the consumer leaves; what it agreed to before stands.
+            break
+          }
+        }
+        assert.ok(unpaidBytes(till) <= till.window, 'at risk')
+        assert.ok(unitsOf(owed(till.base, carriedBytes(till), pricePerGib)) <= cap, 'within the cap')
+        assert.ok(till.cumulative <= cap)
+      }
+      assert.equal(purse.cumulative, till.cumulative)
+      assert.deepEqual([purse.paidUp, purse.paidDown], [till.paidUp, till.paidDown])
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('a till without room takes nothing, and a refused chunk changes nothing', () => {
+  const till = newTill({ base: 0n, pricePerGib: 100_000n, cap: 1_000_000n, cumulative: 0n, window: 1_000n })
+  assert.ok(takeBytes(till, 'down', 1_000), 'control')
+  const before = { ...till }
+  assert.ok(!takeBytes(till, 'up', 1))
+  assert.deepEqual({ ...till }, before)
+  assert.equal(roomBytes(till), 0n)
+  assert.ok(capBytes(till)! > 0n)
+})
+
+test('a statement is refused when it is lower, above the cap, or not the exact price of its bytes', () => {
+  const till = newTill({ base: 0n, pricePerGib: 1n << 30n, cap: 1_000n, cumulative: 0n, window: 1_000n })
+  takeBytes(till, 'down', 500)
+  const good = { up: 0n, down: 400n, cumulative: 400n }
+  assert.equal(checkStatement(till, good), undefined, 'control')
+  acceptStatement(till, good, 1_000n)
+  assert.equal(checkStatement(till, good), undefined, 'the same again is no news, and no harm')
+  assert.equal(checkStatement(till, { ...good, cumulative: 399n }), 'VOUCHER_LOWER')
+  assert.equal(checkStatement(till, { up: 400n, down: 0n, cumulative: 400n }), 'VOUCHER_LOWER')
+  assert.equal(checkStatement(till, { ...good, down: 401n }), 'VOUCHER_AMOUNT')
+  assert.equal(checkStatement(till, { ...good, cumulative: 401n }), 'VOUCHER_AMOUNT')
+  assert.equal(checkStatement(till, { up: 0n, down: 1_001n, cumulative: 1_001n }), 'CAP_EXCEEDED')
+})
+
+test('a purse pays downloads as they arrive, uploads as they were delivered, and no more than was sent', () => {
+  const purse = newPurse({
+    base: 0n,
+    pricePerGib: 1n << 30n,
+    cap: 10_000n,
+    cumulative: 0n,
+    paidBefore: 0n,
+    disputedBefore: 0n,
+    window: 1_000n,
+  })
+  purse.received = 10n
+  purse.sent = 20n
+  assert.equal(nextStatement(purse)!.cumulative, 10n)
+  assert.equal(onMeter(purse, { up: 15n, down: 900n }), undefined)
+  assert.deepEqual([nextStatement(purse)!.up, nextStatement(purse)!.down], [15n, 10n])
+  assert.equal(onMeter(purse, { up: 21n, down: 10n }), 'METER_DIVERGED')
+  assert.equal(onMeter(purse, { up: 20n, down: 981n }), 'METER_DIVERGED')
+  assert.equal(dueBytes(purse), 25n)
+})
+
+test('a purse whose cap is short pays what it can and says so', () => {
+  const purse = newPurse({ base: 0n, pricePerGib: 1n << 30n, cap: 30n, cumulative: 0n, paidBefore: 0n, disputedBefore: 0n, window: 1_000n })
+  purse.received = 100n
+  const statement = nextStatement(purse)!
+  assert.deepEqual([statement.cumulative, statement.down, statement.short], [30n, 30n, true])
+})
+
+test('a flow that ended must have been counted alike; only a reset may have thrown uploads away', () => {
+  const flow = { sent: 10n, received: 20n, aborted: false }
+  assert.equal(checkDone(flow, { up: 10n, down: 20n }), undefined, 'control')
+  for (const [up, down] of [
+    [9n, 20n],
+    [11n, 20n],
+    [10n, 19n],
+    [10n, 21n],
+  ] as const)
+    assert.equal(checkDone(flow, { up, down }), 'METER_DIVERGED')
+  assert.equal(checkDone({ ...flow, aborted: true }, { up: 3n, down: 20n }), undefined)
+  assert.equal(checkDone({ ...flow, aborted: true }, { up: 11n, down: 20n }), 'METER_DIVERGED')
+})
+
+test('what is paid on a provider’s word is bounded over the whole acquaintance', () => {
+  fc.assert(
+    fc.property(fc.array(fc.bigInt(1n, 200_000n), { maxLength: 60 }), fc.bigInt(0n, 1n << 30n), (claims, paidBefore) => {
+      const purse = newPurse({ base: 0n, pricePerGib: 1n, cap: 1n << 60n, cumulative: 0n, paidBefore, disputedBefore: 0n, window: 0n })
+      const limit = tolerance(purse)
+      for (const claim of claims) onLost(purse, { sent: 0n, received: 0n }, { up: 0n, down: claim })
+      assert.ok(purse.disputedDown <= limit)
+    }),
+  )
+})
