@@ -12,7 +12,7 @@ import { EXPORTER_LABEL, type Message, type MessageBody } from '../protocol/mess
 import type { Observer } from '../protocol/observe.ts'
 import type { SignedOffer, Transport } from '../protocol/offer.ts'
 import { bytesWithin } from '../protocol/price.ts'
-import { checkDone, mostDiscarded, movedPurse, onLost, onMeter, onPaid, type Purse, payable } from '../protocol/purse.ts'
+import { checkDone, movedPurse, onDiscard, onDiscarded, onLost, onMeter, onPaid, type Purse, payable } from '../protocol/purse.ts'
 import { type Domain, domainSeparator } from '../protocol/voucher.ts'
 import { connectLink, FlowStream, type Link } from '../tunnel/index.ts'
 import type { CloseReason } from '../wallet/records.ts'
@@ -180,22 +180,23 @@ export class ConsumerSession {
       link,
       side: 'consumer',
       onCount: (way, bytes) => {
-        this.#purse[way] += BigInt(bytes)
+        if (way === 'discarded') this.#onDiscard(BigInt(bytes))
+        else this.#purse[way] += BigInt(bytes)
         this.#needs.observer.count('bytes', bytes, { direction: way === 'sent' ? 'up' : 'down' })
         this.#payments.changed()
       },
-      mostDiscarded: () => mostDiscarded(this.#purse),
       onDone: (stated) => {
         this.#flows.delete(flowId)
         this.#broken.over(flowId)
+        onDiscarded(this.#purse, flow.discarded)
         this.#onFlowOver(flow, stated!)
         this.#pool.put(link)
       },
       onBroken: (error) => {
         this.#flows.delete(flowId)
         this.#needs.observer.count('flows', 1, { result: error.code })
-        if (error.code === 'METER_DIVERGED') this.#diverged({ up: flow.sent, down: flow.received })
-        else this.#broken.broke(flowId, flow)
+        onDiscarded(this.#purse, flow.discarded)
+        this.#broken.broke(flowId, flow)
       },
     })
     // Whoever uses the flow listens for errors; until then one must not bring the process down.
@@ -204,10 +205,14 @@ export class ConsumerSession {
     return flow
   }
 
+  #onDiscard(bytes: bigint): void {
+    if (onDiscard(this.#purse, bytes) !== undefined) this.#diverged({ up: this.#purse.statedUp, down: this.#purse.received })
+  }
+
   #onFlowOver(flow: FlowStream, stated: { up: bigint; down: bigint }): void {
     this.#needs.observer.count('flows', 1, { result: flow.aborted ? 'CONNECTION_RESET' : 'ok' })
-    const lie = checkDone(flow, stated)
-    if (lie !== undefined) this.#diverged(stated)
+    if (checkDone(flow, stated) !== undefined) this.#diverged(stated)
+    else this.#payments.changed()
   }
 
   #diverged(stated: { up: bigint; down: bigint }): void {

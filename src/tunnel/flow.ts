@@ -25,10 +25,11 @@ const DRAIN_LIMIT_MS = 600_000
 export interface FlowOptions {
   link: Link
   side: 'consumer' | 'provider'
-  /** Payload that leaves on the link ('sent') or came from it ('received'), before it is handed on. Throwing breaks the link. */
-  onCount?: (way: 'sent' | 'received', bytes: number) => void
-  /** Most payload to take after this end reset the flow: more than that was never on its way. */
-  mostDiscarded?: () => bigint
+  /**
+   * Payload that leaves on the link ('sent') or came from it ('received', or 'discarded' after this end gave the flow up), before it is
+   * handed on. Throwing breaks the link.
+   */
+  onCount?: (way: 'sent' | 'received' | 'discarded', bytes: number) => void
   /** The flow is over and the link free. Consumer: with the provider's totals. */
   onDone: (stated: { up: bigint; down: bigint } | undefined) => void
   /** The link broke, or the peer broke the rules, before the flow was over. */
@@ -104,20 +105,11 @@ export class FlowStream extends Duplex {
 
   #onData(chunk: Buffer): void {
     if (this.#remoteOver) throw new BywayError('MESSAGE_UNEXPECTED', 'data after the end of a flow')
-    if (this.destroyed) this.#discard(BigInt(chunk.length))
     this.received += BigInt(chunk.length)
-    this.#options.onCount?.('received', chunk.length)
+    if (this.destroyed) this.discarded += BigInt(chunk.length)
+    this.#options.onCount?.(this.destroyed ? 'discarded' : 'received', chunk.length)
     if (this.destroyed) return
     if (!this.push(chunk)) this.#options.link.pause()
-  }
-
-  /** A peer that goes on after a reset would be paid for bytes nobody wants. */
-  #discard(bytes: bigint): void {
-    const limit = this.#options.mostDiscarded?.()
-    if (limit !== undefined && this.discarded + bytes > limit) {
-      throw new BywayError('METER_DIVERGED', 'the flow goes on long after it was reset', { facts: { limit } })
-    }
-    this.discarded += bytes
   }
 
   #onMessage(message: Message): void {
