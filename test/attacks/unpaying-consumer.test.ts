@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { after, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import { type Hex, toHex } from '../../src/protocol/bytes.ts'
 import { creditWindow, MAX_WINDOW_BYTES, STRANGER_WINDOW_BYTES } from '../../src/protocol/credit.ts'
 import { GIB, numeratorOf, owed, unitsOf } from '../../src/protocol/price.ts'
@@ -29,25 +29,19 @@ interface World {
   seller: Seller
   observer: Recorder
   source: Origin
-  close(): Promise<void>
 }
 
-async function world(options: Partial<ProviderOptions> = {}): Promise<World> {
+async function world(t: TestContext, options: Partial<ProviderOptions> = {}): Promise<World> {
   const chain = new MemoryChain()
   const observer = new Recorder()
   const seller = await startProvider({ chain, observer, pricePerGib: PRICE, ...options })
   const source = await origin(firehose())
-  return {
-    chain,
-    seller,
-    observer,
-    source,
-    async close() {
-      await seller.provider.close()
-      await seller.vault.close()
-      await source.close()
-    },
-  }
+  t.after(async () => {
+    await seller.provider.close()
+    await seller.vault.close()
+    await source.close()
+  })
+  return { chain, seller, observer, source }
 }
 
 /** Units on vouchers that the contract would pay, as the bytes they buy. */
@@ -83,19 +77,18 @@ async function download(rogue: Rogue, port: number, bytes: bigint): Promise<bigi
   return settled(() => flow.received)
 }
 
-test('a stranger that never pays gets the first window and no more', async () => {
-  const w = await world()
+test('a stranger that never pays gets the first window and no more', async (t) => {
+  const w = await world(t)
   const rogue = await Rogue.open(w.seller, openRoot(w.chain, w.seller.payee))
   const flow = await rogue.flow(w.source.port)
   const got = await settled(() => flow.received)
   await abandon(w, rogue)
   check('never pays', w.seller, got, STRANGER_WINDOW_BYTES)
   assert.equal(w.observer.counted('sessions', 'peer-lost'), 1)
-  await w.close()
 })
 
-test('a stranger that never pays uploads one window and no more', async () => {
-  const w = await world()
+test('a stranger that never pays uploads one window and no more', async (t) => {
+  const w = await world(t)
   const hole = await origin(sink)
   const rogue = await Rogue.open(w.seller, openRoot(w.chain, w.seller.payee))
   const flow = await rogue.flow(hole.port)
@@ -104,20 +97,18 @@ test('a stranger that never pays uploads one window and no more', async () => {
   await abandon(w, rogue)
   check('never pays for uploads', w.seller, got, STRANGER_WINDOW_BYTES)
   await hole.close()
-  await w.close()
 })
 
-test('one that pays for a while and then stops gets at most a quarter of what it paid', async () => {
-  const w = await world()
+test('one that pays for a while and then stops gets at most a quarter of what it paid', async (t) => {
+  const w = await world(t)
   const rogue = await Rogue.open(w.seller, openRoot(w.chain, w.seller.payee))
   const got = await download(rogue, w.source.port, 8_000_000n)
   await abandon(w, rogue)
   check('pays 8 MB, then stops', w.seller, got, creditWindow({ paidBytes: paidBytes(w.seller), unpaidBytes: 0n }))
-  await w.close()
 })
 
-test('one that leaves and comes back, again and again, gets the window once', async () => {
-  const w = await world()
+test('one that leaves and comes back, again and again, gets the window once', async (t) => {
+  const w = await world(t)
   const root = openRoot(w.chain, w.seller.payee)
   let got = 0n
   for (let visit = 0; visit < 5; visit++) {
@@ -127,11 +118,10 @@ test('one that leaves and comes back, again and again, gets the window once', as
     await abandon(w, rogue)
   }
   check('five visits', w.seller, got, STRANGER_WINDOW_BYTES)
-  await w.close()
 })
 
-test('one that comes back while its old session is still being written down gets the window once', async () => {
-  const w = await world({ disk: slowDisk(100) })
+test('one that comes back while its old session is still being written down gets the window once', async (t) => {
+  const w = await world(t, { disk: slowDisk(100) })
   const root = openRoot(w.chain, w.seller.payee)
   let got = 0n
   for (let visit = 0; visit < 2; visit++) {
@@ -155,21 +145,19 @@ test('one that comes back while its old session is still being written down gets
     if (visit > 0) assert.equal(got, before, 'nothing more on a later visit')
   }
   check('races its own session', w.seller, got, STRANGER_WINDOW_BYTES)
-  await w.close()
 })
 
-test('eight flows of one session share the window', async () => {
-  const w = await world()
+test('eight flows of one session share the window', async (t) => {
+  const w = await world(t)
   const rogue = await Rogue.open(w.seller, openRoot(w.chain, w.seller.payee))
   const flows = await Promise.all(Array.from({ length: 8 }, () => rogue.flow(w.source.port)))
   const got = await settled(() => flows.reduce((sum, flow) => sum + flow.received, 0n))
   await abandon(w, rogue)
   check('eight flows', w.seller, got, STRANGER_WINDOW_BYTES)
-  await w.close()
 })
 
-test('eight sessions of one payer at once share the window, whatever root they come with', async () => {
-  const w = await world()
+test('eight sessions of one payer at once share the window, whatever root they come with', async (t) => {
+  const w = await world(t)
   const wallet = newWallet()
   const roots = Array.from({ length: 8 }, () => openRoot(w.chain, w.seller.payee, { wallet }))
   let got = 0n
@@ -185,11 +173,10 @@ test('eight sessions of one payer at once share the window, whatever root they c
   )
   assert.equal(w.seller.provider.sessions().length, 1)
   check('eight sessions', w.seller, got, STRANGER_WINDOW_BYTES, roots.length)
-  await w.close()
 })
 
-test('a new root of the same payer brings no new credit; a new payer does', async () => {
-  const w = await world()
+test('a new root of the same payer brings no new credit; a new payer does', async (t) => {
+  const w = await world(t)
   const wallet = newWallet()
   let got = 0n
   for (let visit = 0; visit < 4; visit++) {
@@ -202,7 +189,6 @@ test('a new root of the same payer brings no new credit; a new payer does', asyn
   const stranger = await Rogue.open(w.seller, openRoot(w.chain, w.seller.payee))
   const flow = await stranger.flow(w.source.port)
   await flow.bytes(STRANGER_WINDOW_BYTES / 2n)
-  await w.close()
 })
 
 /** A thousand sessions of this payer that were paid in full, as the journal would hold them. */
@@ -232,8 +218,8 @@ async function honestHistory(vault: Vault, root: RogueRoot, bytesEach: bigint): 
   await Promise.all(writes)
 }
 
-test('one that was honest a thousand times gets at most the largest window, and that once', async () => {
-  const w = await world()
+test('one that was honest a thousand times gets at most the largest window, and that once', async (t) => {
+  const w = await world(t)
   const root = openRoot(w.chain, w.seller.payee)
   await honestHistory(w.seller.vault, root, 1_000_000n)
   const before = paidBytes(w.seller)
@@ -250,11 +236,10 @@ test('one that was honest a thousand times gets at most the largest window, and 
   measured.push(`after a thousand honest sessions: got ${got}, not paid for ${loss}, allowed ${MAX_WINDOW_BYTES}`)
   assert.ok(loss <= MAX_WINDOW_BYTES + ROUNDING_BYTES)
   assert.ok(loss > STRANGER_WINDOW_BYTES, 'history did earn a larger window')
-  await w.close()
 })
 
-test('history cannot be invented: statements of sessions that never were give no credit', async () => {
-  const w = await world()
+test('history cannot be invented: statements of sessions that never were give no credit', async (t) => {
+  const w = await world(t)
   const root = openRoot(w.chain, w.seller.payee)
   const invented = (sessionId: Hex, pricePerGib: bigint, down: bigint, base = 0n) => {
     const cumulative = unitsOf(owed(base, down, pricePerGib))
@@ -276,11 +261,10 @@ test('history cannot be invented: statements of sessions that never were give no
   // A terabyte more on a session the provider does know, free of charge.
   await take(invented(first.sessionId, 0n, 1n << 40n, owed(first.base, 1n << 31n, 1n)))
   check('invented history', w.seller, got, STRANGER_WINDOW_BYTES)
-  await w.close()
 })
 
-test('many leaves of less than a unit do not add up to free traffic', async () => {
-  const w = await world()
+test('many leaves of less than a unit do not add up to free traffic', async (t) => {
+  const w = await world(t)
   // Collateral of one unit a leaf: a thousandth of a dollar would otherwise buy 10 MB, and credit for more.
   const dust = openRoot(w.chain, w.seller.payee, { caps: Array.from({ length: 64 }, () => 1n) })
   const control = await talk(w.seller)
@@ -297,11 +281,10 @@ test('many leaves of less than a unit do not add up to free traffic', async () =
   assert.equal(paidUnits, 0n)
   assert.ok(bytes > 600_000n, 'the control: the book did count those bytes')
   assert.equal(rogue.accepted.window, STRANGER_WINDOW_BYTES)
-  await w.close()
 })
 
-test('a statement that races a move does not pay on the new channel', async () => {
-  const w = await world({ disk: slowDisk(20) })
+test('a statement that races a move does not pay on the new channel', async (t) => {
+  const w = await world(t, { disk: slowDisk(20) })
   const root = openRoot(w.chain, w.seller.payee, { caps: [1_000_000n, 1_000_000n] })
   let got = 0n
   const rogue = await Rogue.open(w.seller, root)
@@ -318,11 +301,10 @@ test('a statement that races a move does not pay on the new channel', async () =
   got += await settled(() => flow.received)
   await abandon(w, rogue)
   check('pays the old channel during a move', w.seller, got, creditWindow({ paidBytes: 4_000_000n, unpaidBytes: 0n }), 2)
-  await w.close()
 })
 
-test('paying too much, in the wrong direction, and moving leaves the provider whole and counting', async () => {
-  const w = await world()
+test('paying too much, in the wrong direction, and moving leaves the provider whole and counting', async (t) => {
+  const w = await world(t)
   const root = openRoot(w.chain, w.seller.payee, { caps: [1_000_000n, 1_000_000n, 1_000_000n] })
   const rogue = await Rogue.open(w.seller, root)
   const flow = await rogue.flow(w.source.port)
@@ -342,12 +324,11 @@ test('paying too much, in the wrong direction, and moving leaves the provider wh
   // The control: an ordinary session afterwards.
   const next = await Rogue.open(w.seller, root, { index: 2 })
   assert.ok((await download(next, w.source.port, 300_000n)) >= 300_000n)
-  await w.close()
 })
 
-test('a root that is too small: served up to its cap and not a byte beyond', async () => {
+test('a root that is too small: served up to its cap and not a byte beyond', async (t) => {
   const price = 10_000_000n
-  const w = await world({ pricePerGib: price })
+  const w = await world(t, { pricePerGib: price })
   const cap = 10_000n
   const root = openRoot(w.chain, w.seller.payee, { caps: [cap] })
   const rogue = await Rogue.open(w.seller, root)
@@ -367,5 +348,4 @@ test('a root that is too small: served up to its cap and not a byte beyond', asy
   assert.equal(w.observer.counted('vouchers_refused', 'CAP_EXCEEDED'), 1)
   const { unpaid } = [...w.seller.vault.book.sessions.values()][0]!
   measured.push(`cap reached: got ${got}, unpaid ${unpaid}, payable ${payable}`)
-  await w.close()
 })
