@@ -63,6 +63,7 @@ const STEPS: readonly Step[] = [
   command('biome', bin('biome'), ['ci', '--colors=off', '.']),
   command('contract format', bin('forge'), ['fmt', '--check'], contracts),
   command('contract ABI', node, ['contracts/scripts/build.ts', '--check']),
+  command('contract vectors', node, ['contracts/scripts/vectors.ts', '--check']),
   rule('imports', checkImports),
   rule('headers', checkHeaders),
   rule('length', checkLength),

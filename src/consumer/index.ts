@@ -6,13 +6,12 @@
  * Start reading at createConsumer below; then routes.ts (which provider), deposits.ts (from which channel), session.ts (how it is paid),
  * proxy/ (how applications reach it).
  */
-import type { Duplex } from 'node:stream'
 import type { Hex } from '../protocol/bytes.ts'
-import type { Destination } from '../protocol/destination.ts'
 import { asBywayError, BywayError, type ErrorCode } from '../protocol/errors.ts'
 import type { SignedOffer } from '../protocol/offer.ts'
 import { payable } from '../protocol/purse.ts'
-import { createRoutes, type RouteRequest, type RoutesNeeds } from './routes.ts'
+import type { Dialer, DialRequest } from './proxy/index.ts'
+import { createRoutes, type RoutesNeeds } from './routes.ts'
 import { ConsumerSession, type SessionNeeds } from './session.ts'
 
 export { createDeposits, type DepositChain, type Deposits } from './deposits.ts'
@@ -54,15 +53,8 @@ const TICK_MS = 5_000
 
 export interface ConsumerNeeds extends SessionNeeds, Pick<RoutesNeeds, 'offers' | 'maxPricePerGib' | 'random'> {}
 
-export interface Route {
-  sessionId: string
-  country: string
-  pricePerGib: bigint
-  provider: string
-}
-
-export interface Consumer {
-  dial(request: { destination: Destination; parameters: RouteRequest }, signal: AbortSignal): Promise<{ stream: Duplex; route: Route }>
+/** Reaches destinations through exits: what the proxy dials with. */
+export interface Consumer extends Dialer {
   sessions(): SessionView[]
   close(): Promise<void>
 }
@@ -109,7 +101,7 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
     return opening
   }
 
-  async function dial({ destination, parameters }: Parameters<Consumer['dial']>[0], signal: AbortSignal) {
+  async function dial({ destination, parameters }: DialRequest, signal: AbortSignal) {
     const candidates = await routes.candidates(parameters)
     let last: BywayError | undefined
     for (const offer of candidates.slice(0, MAX_TRIES)) {

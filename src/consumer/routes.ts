@@ -8,20 +8,7 @@ import type { Hex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { BywayError } from '../protocol/errors.ts'
 import type { SignedOffer } from '../protocol/offer.ts'
-
-/** What a request may ask of its route. The local proxy reads it from the username. */
-export interface RouteRequest {
-  account: string
-  country?: string
-  city?: string
-  asn?: number
-  type?: 'residential' | 'hosting'
-  sessionId?: string
-  sessionMinutes: number
-  maxPricePerGib?: bigint
-  provider?: string
-  strict: boolean
-}
+import type { RouteParameters } from './proxy/index.ts'
 
 export interface RoutesNeeds {
   offers(): Promise<SignedOffer[]>
@@ -37,9 +24,9 @@ export interface RoutesNeeds {
 
 export interface Routes {
   /** Providers to try, best first. Throws NO_PROVIDER with what stood in the way. */
-  candidates(request: RouteRequest): Promise<SignedOffer[]>
+  candidates(request: RouteParameters): Promise<SignedOffer[]>
   /** The request went through this provider: a named session stays with it. */
-  used(request: RouteRequest, nodeKey: Hex): void
+  used(request: RouteParameters, nodeKey: Hex): void
   /** The provider failed: others first for a while. */
   failed(nodeKey: Hex, code: string): void
   /** The provider worked: forgiven. */
@@ -64,17 +51,17 @@ export function createRoutes(needs: RoutesNeeds): Routes {
   const sticky = new Map<string, { nodeKey: Hex; untilMs: number }>()
   const { clock } = needs
 
-  const stickyKey = (request: RouteRequest) =>
+  const stickyKey = (request: RouteParameters) =>
     [request.account, request.sessionId, request.country ?? '', request.asn ?? '', request.provider ?? ''].join('\0')
 
-  function match({ body }: SignedOffer, request: RouteRequest): boolean {
+  function match({ body }: SignedOffer, request: RouteParameters): boolean {
     if (request.country !== undefined && body.country !== request.country) return false
     if (request.asn !== undefined && body.asn !== request.asn) return false
     if (request.provider !== undefined && !body.nodeKey.slice(2).startsWith(request.provider.toLowerCase())) return false
     return true
   }
 
-  function explain(all: SignedOffer[], matching: SignedOffer[], request: RouteRequest): BywayError {
+  function explain(all: SignedOffer[], matching: SignedOffer[], request: RouteParameters): BywayError {
     const facts = { offers: all.length, matching: matching.length, ...(request.country === undefined ? {} : { country: request.country }) }
     if (all.length === 0)
       return new BywayError('NO_PROVIDER', 'no provider is known', { facts, hint: 'Name a folder of offers with --offers.' })
