@@ -3,7 +3,7 @@
  *
  * `edits` are [file, text, replacement]; the text must occur exactly once in the file. `test` is a test function; all contracts of
  * `suite` that have it are run, and one of them must fail. An empty replacement is the plainest mutant: the check is simply gone.
- * The file is long because it is a table: nothing depends on the order, and each entry stands for itself.
+ * Longer than 400 lines because it is a table: nothing depends on the order, and each entry stands for itself.
  */
 export interface Guard {
   name: string

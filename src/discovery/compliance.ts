@@ -1,39 +1,12 @@
 /** The suite every Discovery passes: call it with a factory that makes a fresh one. */
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
-import { type Hex, toHex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
-import { type Offer, type SignedOffer, signOffer } from '../protocol/offer.ts'
+import { OFFERED_AT_S, offeringNode } from '../protocol/testing.ts'
 import type { Discovery } from './index.ts'
 
-const START_S = 1_800_000_000
-
-/** A node that can sign offers. */
-export function offeringNode(): { nodeKey: Hex; offer(changes?: Partial<Offer>): SignedOffer } {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-  const nodeKey = toHex(publicKey.export({ format: 'der', type: 'spki' }).subarray(-32))
-  const plain: Offer = {
-    version: 1,
-    nodeKey,
-    payee: `0x${'11'.repeat(20)}`,
-    chainId: 31_337n,
-    channels: `0x${'22'.repeat(20)}`,
-    sequence: 1n,
-    issuedAt: BigInt(START_S),
-    expiresAt: BigInt(START_S + 3600),
-    country: 'de',
-    asn: 0,
-    transports: [{ kind: 'tls', host: '127.0.0.1', port: 4433, pin: `0x${'33'.repeat(32)}` }],
-    pricePerGib: 100_000n,
-    tier: 1,
-    policyHash: `0x${'44'.repeat(32)}`,
-  }
-  return { nodeKey, offer: (changes = {}) => signOffer({ ...plain, ...changes }, privateKey) }
-}
-
 export function testDiscovery(name: string, make: (clock: Clock) => Promise<Discovery>): void {
-  let nowMs = START_S * 1000
+  let nowMs = OFFERED_AT_S * 1000
   const clock: Clock = { nowMs: () => nowMs }
 
   test(`${name}: finds what was announced, one offer a node, and forgets what was withdrawn`, async () => {
@@ -57,7 +30,7 @@ export function testDiscovery(name: string, make: (clock: Clock) => Promise<Disc
     const node = offeringNode()
     await discovery.announce(node.offer({ sequence: 7n }))
     await assert.rejects(discovery.announce(node.offer({ sequence: 6n })), { code: 'OFFER_STALE' })
-    await assert.rejects(discovery.announce(node.offer({ sequence: 8n, expiresAt: BigInt(START_S) })), { code: 'OFFER_EXPIRED' })
+    await assert.rejects(discovery.announce(node.offer({ sequence: 8n, expiresAt: BigInt(OFFERED_AT_S) })), { code: 'OFFER_EXPIRED' })
     const forged = node.offer({ sequence: 9n })
     await assert.rejects(discovery.announce({ ...forged, body: { ...forged.body, pricePerGib: 1n } }), { code: 'OFFER_SIGNATURE' })
     assert.deepEqual(

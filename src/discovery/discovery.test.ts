@@ -7,7 +7,8 @@ import { test } from 'node:test'
 import { systemClock } from '../protocol/clock.ts'
 import { silent } from '../protocol/observe.ts'
 import { offerText } from '../protocol/offer.ts'
-import { offeringNode, testDiscovery } from './compliance.ts'
+import { offeringNode } from '../protocol/testing.ts'
+import { testDiscovery } from './compliance.ts'
 import { folderDiscovery, memoryDiscovery } from './index.ts'
 
 const folder = () => mkdtemp(join(tmpdir(), 'byway-offers-'))

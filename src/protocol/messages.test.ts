@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { offeringNode } from '../discovery/compliance.ts'
 import { type Hex, toHex } from './bytes.ts'
 import { BywayError } from './errors.ts'
 import { decodeMessage, encodeMessage, FRAME_HEADER_BYTES, MESSAGES, type MessageBody, type MessageName } from './messages.ts'
 import { encodeOffer, MAX_OFFER_BYTES, offerText, readOffer, readOfferText } from './offer.ts'
+import { OFFERED_AT_S, offeringNode } from './testing.ts'
 
 const bytesOf = (length: number) => fc.uint8Array({ minLength: length, maxLength: length }).map(toHex)
 const below = (bits: number) => fc.bigInt(0n, (1n << BigInt(bits)) - 1n)
@@ -106,7 +106,7 @@ test('a value that does not fit its field is refused when it is written', () => 
   })
 })
 
-const NOW_S = 1_800_000_000
+const NOW_S = OFFERED_AT_S
 
 test('an offer is read back as it was signed, as bytes and as text', () => {
   const offer = offeringNode().offer()
