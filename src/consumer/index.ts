@@ -83,21 +83,19 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
     const known = sessions.get(nodeKey)
     if (known !== undefined && known.session?.closed === undefined) return known.opening
     const opening = ConsumerSession.open(offer, needs, (closed) => {
-      if (sessions.get(nodeKey)?.session === closed) sessions.delete(nodeKey)
+      forget()
       if (closed.closed !== undefined && !closed.left) routes.failed(nodeKey, closed.closed.code)
     })
     const entry: { opening: Promise<ConsumerSession>; session?: ConsumerSession } = { opening }
+    const forget = () => {
+      if (sessions.get(nodeKey) === entry) sessions.delete(nodeKey)
+    }
     sessions.set(nodeKey, entry)
-    opening.then(
-      (session) => {
-        entry.session = session
-        if (closing) void session.close('shutdown')
-        observer.log('session opened', { session: session.id, provider: nodeKey, country: offer.body.country })
-      },
-      () => {
-        if (sessions.get(nodeKey) === entry) sessions.delete(nodeKey)
-      },
-    )
+    opening.then((session) => {
+      entry.session = session
+      if (closing) void session.close('shutdown')
+      observer.log('session opened', { session: session.id, provider: nodeKey, country: offer.body.country })
+    }, forget)
     return opening
   }
 
