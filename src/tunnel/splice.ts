@@ -82,6 +82,10 @@ function pass(source: Duplex, sink: Duplex, gate: Gate): void {
 /** Tears a stream down so that its peer sees a reset, not an orderly end. */
 export function reset(stream: Duplex, error: Error): void {
   if (stream.destroyed) return
-  if (stream instanceof Socket && !('encrypted' in stream)) stream.resetAndDestroy()
-  else stream.destroy(error)
+  if (!(stream instanceof Socket) || 'encrypted' in stream) stream.destroy(error)
+  // While a socket sends its end the system refuses to reset it, and Node would then leave it open for good. All it had to write is
+  // written by then, so the end is over in a moment.
+  else if (stream.writableEnded && !stream.writableFinished && stream.writableLength === 0) {
+    stream.once('finish', () => stream.resetAndDestroy())
+  } else stream.resetAndDestroy()
 }
