@@ -125,10 +125,8 @@ async function dialWhileListening(
       else link.destroy(unexpected(message))
     },
     onData: () => link.destroy(asBywayError(new Error('data before the flow was open'), 'MESSAGE_UNEXPECTED')),
-    onClose: (error) => {
-      countMalformed(error, needs.observer)
-      over.abort()
-    },
+    // Whoever listens next hears of it again, and counts it.
+    onClose: () => over.abort(),
   })
   try {
     const target = await needs.dial(open.host, open.port, over.signal)
