@@ -119,6 +119,8 @@ export class FlowStream extends Duplex {
         this.#remoteOver = true
         if (this.destroyed) this.#settle()
         else this.push(null)
+        // No more data can come, and nobody reads on past an end: a link paused by the last piece must still bring what follows it.
+        this.#options.link.resume()
         break
       case 'reset':
         this.aborted = true
