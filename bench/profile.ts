@@ -1,0 +1,146 @@
+/**
+ * Where the CPU of both sides goes: profiles of provider and consumer under bulk downloads and under many short connections, the ten most
+ * expensive functions of each, the same by file, and how long the event loop was held up.
+ *
+ *     node bench/profile.ts [--seconds 4] [--flows 16] [--direction down|up] [--save DIR] [--json]
+ *
+ * Self time, in percent of the time the thread was busy. `(program)` is native code that no JavaScript called: reading and decrypting in the
+ * event loop, system calls, copies. `perf record -p PID` takes it apart. --save keeps the profiles for Chrome's developer tools.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { tableLines } from '../src/cli/format.ts'
+import { startByway } from './tunnel/byway.ts'
+import { INSPECTED, type Inspector, inspect, type LoopDelay, type Profile } from './tunnel/inspector.ts'
+import type { Direction, Path } from './tunnel/jobs.ts'
+import { type Load, startLoad } from './tunnel/load.ts'
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '4' },
+    flows: { type: 'string', default: '16' },
+    direction: { type: 'string', default: 'down' },
+    save: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+})
+const windowMs = Number(values.seconds) * 1000
+const flows = Number(values.flows)
+const direction = values.direction as Direction
+const WARM_MS = 1_000
+const CONCURRENCY = 32
+const SHOWN = 10
+const REPOSITORY = fileURLToPath(new URL('..', import.meta.url))
+
+/** What is measured, and how its result reads. */
+const PHASES: { name: string; run: (load: Load, path: Path, ms: number) => Promise<string> }[] = [
+  {
+    name: `bulk ${direction}, ${flows} flows`,
+    async run(load, path, ms) {
+      const { bytes, seconds, cpuSeconds } = await load.run({ kind: 'bulk', path, flows, direction, warmMs: 0, windowMs: ms })
+      return `${((bytes * 8) / seconds / 1e9).toFixed(2)} Gbit/s, ${(cpuSeconds / (bytes / 1e9)).toFixed(2)} CPU-s/GB`
+    },
+  },
+  {
+    name: `short connections, ${CONCURRENCY} at once`,
+    async run(load, path, ms) {
+      const { count, seconds, cpuSeconds } = await load.run({ kind: 'connections', path, concurrency: CONCURRENCY, windowMs: ms })
+      return `${(count / seconds).toFixed(0)} a second, ${((cpuSeconds / count) * 1e6).toFixed(0)} CPU-us each`
+    },
+  },
+]
+
+interface Cost {
+  name: string
+  percent: number
+}
+
+interface Summary {
+  phase: string
+  result: string
+  node: string
+  /** Share of the window in which the thread did anything. */
+  busyPercent: number
+  loop: LoopDelay
+  functions: Cost[]
+  files: Cost[]
+}
+
+function summarise(profile: Profile): Pick<Summary, 'busyPercent' | 'functions' | 'files'> {
+  const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]))
+  const functions = new Map<string, number>()
+  const files = new Map<string, number>()
+  let busy = 0
+  let total = 0
+  for (const [i, sample] of profile.samples.entries()) {
+    const { functionName, url, lineNumber } = frames.get(sample)!
+    const micros = profile.timeDeltas[i]!
+    total += micros
+    if (functionName === '(idle)') continue
+    busy += micros
+    const file = url.startsWith('file:') ? relative(REPOSITORY, fileURLToPath(url)) : url
+    const name = file === '' ? functionName : `${functionName || '(anonymous)'} ${file}:${lineNumber + 1}`
+    functions.set(name, (functions.get(name) ?? 0) + micros)
+    files.set(file || functionName, (files.get(file || functionName) ?? 0) + micros)
+  }
+  const top = (costs: Map<string, number>) =>
+    [...costs]
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, SHOWN)
+      .map(([name, micros]) => ({ name, percent: Math.round((micros / busy) * 1000) / 10 }))
+  return { busyPercent: Math.round((busy / total) * 100), functions: top(functions), files: top(files) }
+}
+
+async function profilePhase(phase: (typeof PHASES)[number], load: Load, path: Path, nodes: Record<string, Inspector>): Promise<Summary[]> {
+  await phase.run(load, path, WARM_MS)
+  for (const node of Object.values(nodes)) await node.begin()
+  const result = await phase.run(load, path, windowMs)
+  const summaries: Summary[] = []
+  for (const [node, inspector] of Object.entries(nodes)) {
+    const { profile, loop } = await inspector.end()
+    if (values.save !== undefined) {
+      mkdirSync(values.save, { recursive: true })
+      writeFileSync(join(values.save, `${node}-${phase.name.replace(/\W+/g, '-')}.cpuprofile`), JSON.stringify(profile))
+    }
+    summaries.push({ phase: phase.name, result, node, loop, ...summarise(profile) })
+  }
+  return summaries
+}
+
+function print({ phase, result, node, busyPercent, loop, functions, files }: Summary): void {
+  const ms = (value: number) => `${value.toFixed(1)} ms`
+  console.log(`\n${node}, ${phase}: ${result}`)
+  console.log(`thread busy ${busyPercent} %; event loop late by ${ms(loop.p50Ms)} p50, ${ms(loop.p99Ms)} p99, ${ms(loop.maxMs)} at most`)
+  const columns = [{ title: '%', align: 'right' }, { title: 'function' }, { title: '%', align: 'right' }, { title: 'file' }] as const
+  const rows = functions.map(({ name, percent }, i) => [
+    `${percent.toFixed(1)}`,
+    name,
+    files[i]?.percent.toFixed(1) ?? '',
+    files[i]?.name ?? '',
+  ])
+  for (const line of tableLines(columns, rows)) console.log(line)
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'byway-profile-'))
+const load = await startLoad()
+const summaries: Summary[] = []
+try {
+  const byway = await startByway(folder, { hops: 1, env: INSPECTED })
+  try {
+    const log = (node: { ready: { home: string } }) => join(node.ready.home, 'daemon.log')
+    const nodes = { provider: await inspect(log(byway.provider)), consumer: await inspect(log(byway.consumer)) }
+    const path: Path = { origin: load.originPort, pids: byway.pids, proxy: byway.proxy! }
+    for (const phase of PHASES) summaries.push(...(await profilePhase(phase, load, path, nodes)))
+    for (const node of Object.values(nodes)) node.close()
+  } finally {
+    await byway.stop()
+  }
+} finally {
+  load.stop()
+  rmSync(folder, { recursive: true, force: true })
+}
+if (values.json) console.log(JSON.stringify({ profiles: summaries }))
+else for (const summary of summaries) print(summary)
