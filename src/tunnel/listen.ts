@@ -17,7 +17,7 @@ const HANDSHAKE_TIMEOUT_MS = 10_000
 const MAX_CONNECTIONS = 8_192
 
 export function listenTls(
-  options: { host: string; port: number; certificate: Certificate; onFailure: (reason: string) => void },
+  options: { host: string; port: number; certificate: Certificate; handshakeTimeoutMs?: number; onFailure: (reason: string) => void },
   onLink: (link: Link, remote: string) => void,
 ): Promise<TlsListener> {
   const { promise, resolve, reject } = Promise.withResolvers<TlsListener>()
@@ -27,7 +27,7 @@ export function listenTls(
     key: options.certificate.key,
     minVersion: 'TLSv1.3',
     ALPNProtocols: ['http/1.1'],
-    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    handshakeTimeout: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
     noDelay: true,
   })
   server.maxConnections = MAX_CONNECTIONS
