@@ -45,6 +45,7 @@ export class Link {
   #message: Buffer[] = []
   #closed = false
   #closeError: BywayError | undefined
+  #closeTimer: NodeJS.Timeout | undefined
   /** Messages sent since the connection last took all it was given. */
   #unreadBytes = 0
   /** Frames wait here while nobody listens: between two owners of a link. */
@@ -60,6 +61,8 @@ export class Link {
     wire.on('end', () => this.close())
     wire.on('close', () => {
       this.#closed = true
+      clearTimeout(this.#closeTimer)
+      this.#unheard = []
       const events = this.#events
       this.#events = undefined
       events?.onClose(this.#closeError)
@@ -70,7 +73,7 @@ export class Link {
     return this.#closed
   }
 
-  /** Who listens from now on. What arrived since the last owner left is delivered first. */
+  /** Who listens from now on. What arrived since the last owner left is delivered first, unless the connection is gone: then only that. */
   listen(events: LinkEvents): void {
     this.#events = events
     if (this.#closed) {
@@ -144,9 +147,10 @@ export class Link {
 
   /** Ends the connection after what was sent. */
   close(): void {
+    if (this.#closed) return
     this.wire.end()
     // The other side has seen our end; if it does not answer with its own, there is nothing more to wait for.
-    setTimeout(() => this.wire.destroy(), CLOSE_GRACE_MS).unref()
+    this.#closeTimer ??= setTimeout(() => this.wire.destroy(), CLOSE_GRACE_MS).unref()
   }
 
   /** Cuts the connection. */
@@ -157,7 +161,8 @@ export class Link {
 
   #receive(chunk: Buffer): void {
     let rest = chunk
-    while (rest.length > 0) {
+    // A connection that was cut may still hand over what it held: after a refused frame nothing in it has a meaning.
+    while (rest.length > 0 && !this.#closed && !this.wire.destroyed) {
       const events = this.#events
       if (events === undefined) {
         this.#unheard.push(rest)
@@ -167,9 +172,7 @@ export class Link {
         rest = this.#consume(rest, events)
       } catch (thrown) {
         this.destroy(asBywayError(thrown))
-        return
       }
-      if (this.#closed || this.wire.destroyed) return
     }
   }
 
