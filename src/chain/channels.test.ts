@@ -91,6 +91,16 @@ describe('a client of the Channels contract', () => {
     assert.equal(await dollarsOf(wallet.address), 990n * DOLLAR)
   })
 
+  test('finds the roots a payer opened, each with its descriptor, and nobody else’s', async () => {
+    const { client } = devnet
+    const [wallet, other] = [await payer(), await payer()]
+    const first = await open(wallet, [walletOf('a').address])
+    await open(other, [walletOf('a').address])
+    const second = await open(wallet, [walletOf('a').address, walletOf('b').address])
+    assert.deepEqual(await client.rootsOf(wallet.address), [first.descriptor, second.descriptor])
+    assert.deepEqual(await client.rootsOf(ANYONE), [])
+  })
+
   test('opening twice at once deposits once', async () => {
     const { client, rpc } = devnet
     const wallet = await payer()

@@ -16,11 +16,11 @@ import {
   packVouchers,
   planBatches,
 } from './claims.ts'
-import { activationOnChain, type Claimed, type Contract, claimedIn, costOf, eventsOf, inspect, onChain } from './contract.ts'
+import { activationOnChain, type Claimed, type Contract, claimedIn, costOf, eventsOf, inspect, onChain, openedIn } from './contract.ts'
 import type { Network } from './networks.ts'
 import { type FeeOrder, type FeeOrderTerms, signFeeOrder, signOpenOrder, signPermit } from './orders.ts'
 import { type Rpc, RpcRefusal } from './rpc.ts'
-import { blockSchema, codeSchema, logSchema, quantitySchema, receiptSchema } from './schemas.ts'
+import { blockSchema, codeSchema, type Log, logSchema, quantitySchema, receiptSchema } from './schemas.ts'
 import { createTransactions, type SendOptions } from './transactions.ts'
 import { splitSignature, type Wallet } from './wallet.ts'
 
@@ -86,6 +86,8 @@ export interface ChannelsClient {
    * Repeatable: a root that is open already counts as opened, by whichever transaction.
    */
   openRoot(descriptor: Descriptor, wallet: Wallet, options?: SendOptions, signal?: AbortSignal): Promise<OpenedRoot>
+  /** Roots this payer opened, oldest first, as far back as the node tells: some only know the newest blocks, or nothing. */
+  rootsOf(payer: Hex, signal?: AbortSignal): Promise<Descriptor[]>
   /** From expiry + grace on. Returns to the payer what is left, and of the channels listed what they did not spend. Repeatable. */
   close(
     descriptor: Descriptor,
@@ -156,12 +158,12 @@ export function createChannelsClient({ rpc, network, patienceMs }: ChannelsOptio
     return views.map(({ cap, paid }) => ({ cap, paid, active: cap !== 0n }))
   }
 
-  /** The transaction that opened a root, from its event; undefined when the node does not find it. */
-  const openedBy = async (rootId: Hex, signal?: AbortSignal): Promise<Hex | undefined> => {
-    const topics = encodeEventTopics({ abi: channelsAbi, eventName: 'RootOpened', args: { rootId } })
-    const search = async (fromBlock: bigint) => {
+  /** Events of openings, oldest first, as far back as the node tells. */
+  const openings = async (args: { rootId?: Hex; payer?: Hex }, signal?: AbortSignal): Promise<Log[]> => {
+    const topics = encodeEventTopics({ abi: channelsAbi, eventName: 'RootOpened', args })
+    const search = (fromBlock: bigint) => {
       const filter = { address: channels, topics, fromBlock: `0x${fromBlock.toString(16)}`, toBlock: 'latest' }
-      return (await rpc.request(z.array(logSchema), 'eth_getLogs', [filter], signal))[0]?.transactionHash
+      return rpc.request(z.array(logSchema), 'eth_getLogs', [filter], signal)
     }
     try {
       return await search(0n)
@@ -173,9 +175,12 @@ export function createChannelsClient({ rpc, network, patienceMs }: ChannelsOptio
       return await search(head > LOG_WINDOW_BLOCKS ? head - LOG_WINDOW_BLOCKS : 0n)
     } catch (error) {
       if (!(error instanceof RpcRefusal)) throw error
-      return undefined
+      return []
     }
   }
+
+  /** The transaction that opened a root; undefined when the node does not find it. */
+  const openedBy = async (rootId: Hex, signal?: AbortSignal) => (await openings({ rootId }, signal))[0]?.transactionHash
 
   const buildOpen = async (descriptor: Descriptor, { token }: Contract, wallet: Wallet, signal?: AbortSignal) => {
     const allowanceData = encodeFunctionData({ abi: dollarAbi, functionName: 'allowance', args: [wallet.address, channels] })
@@ -257,6 +262,11 @@ export function createChannelsClient({ rpc, network, patienceMs }: ChannelsOptio
         if (after === undefined) throw error
         return after
       }
+    },
+
+    async rootsOf(payer, signal) {
+      await ready(signal)
+      return (await openings({ payer }, signal)).map(openedIn)
     },
 
     async close(descriptor, refs, wallet, options, signal) {

@@ -9,7 +9,7 @@ import type { Network } from './networks.ts'
 import type { TokenDomain } from './orders.ts'
 import { refusalError } from './reverts.ts'
 import type { Rpc } from './rpc.ts'
-import { codeSchema, type Receipt } from './schemas.ts'
+import { codeSchema, type Log, type Receipt } from './schemas.ts'
 
 export interface Claimed {
   tx: Hex
@@ -89,6 +89,13 @@ export function eventsOf(receipt: Receipt, channels: Hex) {
   return receipt.logs
     .filter(({ address }) => address === channels)
     .map(({ topics, data }) => decodeEventLog({ abi: channelsAbi, topics: topics as [Hex, ...Hex[]], data }))
+}
+
+/** The descriptor that the event of an opening carries. */
+export function openedIn({ topics, data }: Log): Descriptor {
+  const { args } = decodeEventLog({ abi: channelsAbi, eventName: 'RootOpened', topics: topics as [Hex, ...Hex[]], data })
+  const { payer, signer, root, sum, expiry, depth, nonce } = args
+  return { payer: payer.toLowerCase() as Hex, signer: signer.toLowerCase() as Hex, root, sum, expiry: Number(expiry), depth, nonce }
 }
 
 /** No event means that all was paid before: 0. */

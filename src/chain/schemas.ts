@@ -43,4 +43,5 @@ export const receiptSchema = z
   })
   .nullable()
 
+export type Log = z.output<typeof logSchema>
 export type Receipt = NonNullable<z.output<typeof receiptSchema>>
