@@ -90,6 +90,7 @@ async function startConsumer(node: Node, settings: ConnectSettings, offers: () =
       balance: async () => (await client.balances(wallet.address)).dollars,
       openRoot: (descriptor) => client.openRoot(descriptor, wallet),
       rootState: async (rootId) => (await client.rootState(rootId)).state,
+      rootsOf: () => client.rootsOf(wallet.address),
       channelsPaid: (channels) => client.channelsPaid(channels),
     },
     payer: wallet.address,

@@ -21,6 +21,8 @@ export interface DepositChain {
   /** `tx` is undefined when the root was open already. */
   openRoot(descriptor: Descriptor): Promise<{ tx: Hex | undefined }>
   rootState(rootId: Hex): Promise<'none' | 'open' | 'closed'>
+  /** Roots this wallet opened, as far back as the chain's node tells. */
+  rootsOf(): Promise<readonly Descriptor[]>
   /** For each channel, in order, what the contract has paid. */
   channelsPaid(channels: readonly (ChannelRef & { payee: Hex; signer: Hex })[]): Promise<readonly { paid: bigint }[]>
 }
@@ -74,7 +76,7 @@ export interface Deposits {
   channelFor(payee: Hex, besides?: ChannelRef): Promise<PayingChannel>
   /** Whether so much of the channel is used that the next should be prepared. */
   nearlyUsed(channel: Channel): boolean
-  /** Asks the chain what became of roots of whose transaction no answer came. */
+  /** Asks the chain what became of roots of whose transaction no answer came, and for roots of this wallet that the records lack. */
   recover(): Promise<void>
 }
 
@@ -86,6 +88,8 @@ export function createDeposits(needs: DepositNeeds): Deposits {
   let opening: Promise<void> | undefined
   /** Roots whose transaction this process waits for. */
   const underWay = new Set<Hex>()
+  /** Whether the chain was asked for roots we do not know. Once is enough: from then on we open them all. */
+  let searched = false
 
   const nowS = () => Math.floor(clock.nowMs() / 1000)
   const nearlyUsed = ({ cumulative, cap }: Channel) => cumulative * USED_PARTS.denominator >= cap * USED_PARTS.numerator
@@ -178,7 +182,7 @@ export function createDeposits(needs: DepositNeeds): Deposits {
     }
     const leaves = payees.map((p) => ({ payee: p, cap, salt: toHex(needs.randomBytes(32)) }))
     const tree = buildTree(leaves)
-    const signerNonce = BigInt(vault.book.roots.size)
+    const signerNonce = unusedNonce()
     const descriptor: Descriptor = {
       payer: needs.payer,
       signer: addressOf(needs.sessionKey(signerNonce)),
@@ -207,6 +211,14 @@ export function createDeposits(needs: DepositNeeds): Deposits {
     }
   }
 
+  /** A session key for one root only, also when other roots were forgotten for a while. */
+  function unusedNonce(): bigint {
+    const signers = new Set([...vault.book.roots.values()].map(({ descriptor }) => descriptor.signer))
+    let nonce = BigInt(vault.book.roots.size)
+    while (signers.has(addressOf(needs.sessionKey(nonce)))) nonce++
+    return nonce
+  }
+
   async function recover(): Promise<void> {
     for (const root of vault.book.roots.values()) {
       if (root.state !== 'planned' || underWay.has(root.rootId)) continue
@@ -215,6 +227,23 @@ export function createDeposits(needs: DepositNeeds): Deposits {
       if (state === 'none') await vault.record({ kind: 'root-failed', ...at, why: 'the chain does not know it' })
       else await vault.record({ kind: 'root-opened', ...at, tx: NO_TX })
     }
+    if (!searched) for (const descriptor of await chain.rootsOf()) await adopt(descriptor)
+    searched = true
+  }
+
+  /** A root of ours that these records lack: an older copy, or a transaction that was mined after it was given up. */
+  async function adopt(descriptor: Descriptor): Promise<void> {
+    const rootId = rootIdOf(descriptor)
+    const known = vault.book.roots.get(rootId)
+    const failed = known === undefined || known.state === 'failed'
+    if (!failed || underWay.has(rootId) || (await chain.rootState(rootId)) !== 'open') return
+    const atMs = clock.nowMs()
+    if (known === undefined) {
+      // Whom it pays is forgotten, so nothing can be signed on it. What is left of the deposit comes back when its time is over.
+      await vault.record({ kind: 'root-planned', rootId, descriptor, leaves: [], signerNonce: 0n, atMs })
+      observer.warn('STATE_RESTORED', { source: 'chain', rootId })
+    }
+    await vault.record({ kind: 'root-opened', rootId, tx: NO_TX, atMs })
   }
 
   return { channelFor, nearlyUsed, recover }

@@ -41,6 +41,10 @@ export class MemoryChain {
         this.#up()
         return this.roots.get(rootId)?.state ?? ('none' as const)
       },
+      rootsOf: async () => {
+        this.#up()
+        return [...this.roots.values()].map(({ descriptor }) => descriptor).filter((descriptor) => descriptor.payer === payer)
+      },
       channelsPaid: async (refs: readonly ChannelRef[]) => {
         this.#up()
         return refs.map((ref) => ({ paid: this.paid.get(this.key(ref)) ?? 0n, active: this.paid.has(this.key(ref)) }))
