@@ -231,6 +231,31 @@ test('a mark that one side learned from the other is there when the other loses 
   assert.ok(made.restored.seller.length > 0)
 })
 
+test('a copy from before the first deposit finds it on the chain, and opens another with another key', async (t) => {
+  const made = await world(t)
+  const empty = await made.copy('buyer')
+  await made.transfer(300 * KB)
+  const [root] = [...made.buyer!.vault.book.roots.values()]
+  await made.putBack('buyer', empty)
+  await made.startBuyer()
+  await made.transfer(300 * KB)
+  assert.deepEqual(made.restored.buyer, [`chain:${root!.rootId}`])
+  const roots = [...made.buyer!.vault.book.roots.values()]
+  assert.deepEqual(
+    roots.map(({ rootId, state, leaves }) => [rootId === root!.rootId, state, leaves.length]),
+    [
+      [true, 'open', 0],
+      [false, 'open', 1],
+    ],
+  )
+  assert.notEqual(roots[1]!.descriptor.signer, root!.descriptor.signer)
+  // Both deposits are on the books, to the unit.
+  await made.stop('buyer')
+  const ledger = await made.ledger('buyer')
+  assert.equal(ledger.totals.deposited, 2n * root!.descriptor.sum)
+  assert.ok(ledger.identityHolds)
+})
+
 test(`${RESTORES} random old copies: noticed, agreed on, and never two signatures for one counter`, async (t) => {
   const seed = Number(process.env.BYWAY_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
   t.diagnostic(`seed ${seed}`)

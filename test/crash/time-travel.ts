@@ -11,6 +11,9 @@ import type { MessageBody } from '../../src/protocol/messages.ts'
 import { type Observer, silent } from '../../src/protocol/observe.ts'
 import { type SignedOffer, signOffer } from '../../src/protocol/offer.ts'
 import { createCertificate, listenTls } from '../../src/tunnel/index.ts'
+import { realDisk } from '../../src/wallet/disk.ts'
+import { readJournal } from '../../src/wallet/journal.ts'
+import { type Ledger, ledgerOf } from '../../src/wallet/ledger.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
 import * as pair from '../support/pair.ts'
 import { anyRoute, nodeKeys, type startConsumer, type startProvider } from '../support/pair.ts'
@@ -103,7 +106,8 @@ export class TimeTravel {
     return {
       ...silent,
       warn: (code, facts) => {
-        if (code === 'STATE_RESTORED' && facts !== undefined) this.restored[side].push(`${facts.source}:${facts.cumulative}`)
+        if (code === 'STATE_RESTORED' && facts !== undefined)
+          this.restored[side].push(`${facts.source}:${facts.cumulative ?? facts.rootId}`)
       },
       voucher: (did, voucher) => {
         const seen = voucher as unknown as Voucher
@@ -129,6 +133,10 @@ export class TimeTravel {
   /** The state folder as a backup would find it now, perhaps in the middle of a write. */
   copy(side: Side): Promise<Buffer> {
     return readFile(this.journal(side))
+  }
+
+  async ledger(side: Side): Promise<Ledger> {
+    return ledgerOf((await readJournal(realDisk(), this.journal(side)))!.records)
   }
 
   /** Stops one side and puts an old copy in the place of its folder. */
