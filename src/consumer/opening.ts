@@ -103,11 +103,13 @@ export async function beginSession(
   return purse
 }
 
-/** Bytes the last session with this provider saw and did not pay. It had taken over whatever was unpaid before it. */
+/** Bytes of the last session with this provider that are ours to pay without a doubt. It had taken over whatever was unpaid before it. */
 function leftUnpaid(payee: Hex, vault: Vault): bigint {
   const last = [...vault.book.sessions.values()].findLast(({ channel }) => channel.payee === payee)
   // What a false count was about is not owed.
   if (last?.closed === undefined || last.closed.reason === 'meter-diverged') return 0n
+  // Our own count died with our process, which is nothing to hold against the provider; it lent at most this.
+  if (last.closed.reason === 'restarted') return creditWindow({ paidBytes: vault.book.counterparty(payee).paidBytes, unpaidBytes: 0n })
   const { up, down } = last.closed
   return up + down - last.up - last.down
 }
