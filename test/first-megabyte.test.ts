@@ -9,6 +9,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { test } from 'node:test'
+import { STRANGER_WINDOW_BYTES } from '../src/protocol/credit.ts'
 import { parseDestination } from '../src/protocol/destination.ts'
 import { MemoryChain } from './support/memory-chain.ts'
 import { anyRoute, startConsumer, startProvider } from './support/pair.ts'
@@ -57,5 +58,30 @@ test('a megabyte each way is carried, counted alike on both sides, paid and clai
   assert.equal(claim!.amount, bought!.channel.cumulative)
   assert.equal(seller.claims.claimable(), 0n)
   await assert.rejects(seller.claims.claim(), { code: 'CLAIM_NOTHING' })
+  server.close()
+})
+
+test('a pair that meets again starts from its history, a stranger does not', async () => {
+  const chain = new MemoryChain()
+  const seller = await startProvider({ chain })
+  const { server, port } = await origin((socket) => socket.end(Buffer.alloc(8_000_000)))
+  const meet = async (known?: { home: string; wallet: Buffer }) => {
+    const buyer = await startConsumer({ chain, offers: () => [seller.offer], ...known })
+    const { stream } = await buyer.consumer.dial({ destination: parseDestination('127.0.0.1', port), parameters: anyRoute }, never)
+    const [{ window }] = seller.provider.sessions() as [{ window: bigint }]
+    stream.resume().end()
+    await once(stream, 'end')
+    await buyer.consumer.close()
+    await buyer.vault.close()
+    return { window, known: { home: buyer.home, wallet: buyer.wallet } }
+  }
+  const first = await meet()
+  const again = await meet(first.known)
+  const stranger = await meet()
+  assert.equal(first.window, STRANGER_WINDOW_BYTES)
+  assert.ok(again.window > 1_900_000n && again.window <= 2_000_000n, `${again.window}: a quarter of what was paid`)
+  assert.equal(stranger.window, STRANGER_WINDOW_BYTES)
+  await seller.provider.close()
+  await seller.vault.close()
   server.close()
 })

@@ -46,7 +46,7 @@ export function boughtBytes(history: { paidBytes: bigint; paidUnits: bigint }, p
   return least(history.paidBytes, bytesWithin(history.paidUnits, 0n, pricePerGib) ?? history.paidBytes)
 }
 
-/** Remembers the most bytes carried in any quarter second of the last minute. */
+/** Remembers the most bytes carried in any quarter second of the last minute in which there was traffic. */
 export class PeakRate {
   #buckets = new Map<number, bigint>()
 

@@ -9,7 +9,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { fromHex, type Hex, toHex } from '../protocol/bytes.ts'
-import { boughtBytes, creditWindow } from '../protocol/credit.ts'
+import { boughtBytes, creditWindow, PeakRate } from '../protocol/credit.ts'
 import { RESERVED_NAME } from '../protocol/destination.ts'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
 import { EXPORTER_LABEL, farewell, type Message, type MessageBody, PROTOCOL_VERSION } from '../protocol/messages.ts'
@@ -30,6 +30,8 @@ const FIRST_MESSAGE_TIMEOUT_MS = 10_000
 const TICK_MS = 1_000
 /** A home line serves few consumers at once; each session costs a journal row and a chain call to open. */
 const MAX_SESSIONS = 1_000
+/** Payers whose speed is remembered: each costs about 20 KiB at most. */
+const MAX_PEAKS = 1_000
 /** Openings under way from one address: each asks the chain, which may be metered. Many consumers may come through one relay or household. */
 const MAX_OPENINGS = 32
 
@@ -68,6 +70,16 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
   const byPayer = new Map<Hex, ProviderSession>()
   /** Openings of one payer run one after the other, so that they agree on what is unpaid. */
   const queues = new Map<Hex, Promise<void>>()
+
+  /** Kept over sessions, so that a pair that meets again does not start from a stranger's window. The oldest is forgotten first. */
+  const peaks = new Map<Hex, PeakRate>()
+  function peakOf(payer: Hex): PeakRate {
+    const peak = peaks.get(payer) ?? new PeakRate()
+    peaks.delete(payer)
+    peaks.set(payer, peak)
+    if (peaks.size > MAX_PEAKS) peaks.delete(peaks.keys().next().value!)
+    return peak
+  }
 
   /** Openings under way, by remote address. */
   const openings = new Map<string, number>()
@@ -122,7 +134,7 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     const sessionId = toHex(randomBytes(16))
     const before = vault.book.counterparty(payer)
     const paidBytes = boughtBytes(before, terms.pricePerGib)
-    const window = current?.window() ?? creditWindow({ paidBytes, unpaidBytes: 0n, peakBytes: 0n })
+    const window = current?.window() ?? creditWindow({ paidBytes, unpaidBytes: 0n, peakBytes: peakOf(payer).bytes })
     let carried = { up: 0n, down: before.unpaidBytes }
     const enter = () => beginSession(channel, sessionId, message.pricePerGib, carried, window, needs)
     let session = current
@@ -162,6 +174,7 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     observer,
     pricePerGib: terms.pricePerGib,
     dial: dialFor,
+    peakOf,
     onClosed(session: ProviderSession) {
       sessions.delete(session.id)
       if (byPayer.get(session.payer) === session) byPayer.delete(session.payer)

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Hex } from '../protocol/bytes.ts'
 import { toHex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
-import { boughtBytes, creditWindow, PeakRate } from '../protocol/credit.ts'
+import { boughtBytes, creditWindow, type PeakRate } from '../protocol/credit.ts'
 import { asBywayError, BywayError, type ErrorCode } from '../protocol/errors.ts'
 import { farewell, type Message, type Statement } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
@@ -59,6 +59,8 @@ export interface SessionNeeds {
   pricePerGib: bigint
   /** Opens destinations for a session, whose id may change. */
   dial(sessionId: () => Hex): ExitNeeds['dial']
+  /** How fast this payer's traffic was of late, over its sessions. */
+  peakOf(payer: Hex): PeakRate
   onClosed(session: ProviderSession): void
 }
 
@@ -74,7 +76,7 @@ export class ProviderSession {
   readonly #needs: SessionNeeds
   readonly #links = new Set<Link>()
   readonly #gate: Gate
-  readonly #peak = new PeakRate()
+  readonly #peak: PeakRate
   #meteredAt = 0n
   #meterTimer: NodeJS.Timeout | undefined
   #pending: Statement | undefined
@@ -91,6 +93,7 @@ export class ProviderSession {
     this.channel = channel
     this.till = till
     this.#needs = needs
+    this.#peak = needs.peakOf(channel.descriptor.payer)
     this.openedAtMs = needs.clock.nowMs()
     this.#lastHeardMs = this.openedAtMs
     this.#gate = new Gate(till, (direction, bytes) => this.#onTake(direction, bytes))
