@@ -4,6 +4,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Answers, Job } from './jobs.ts'
 
+const ORIGIN = new URL('./origin.ts', import.meta.url)
+const GENERATOR = new URL('./generator.ts', import.meta.url)
 /** More than any job takes: its warm-up, window and drain. */
 const JOB_LIMIT_MS = 150_000
 
@@ -15,9 +17,9 @@ export interface Load {
 }
 
 export async function startLoad(): Promise<Load> {
-  const origin = start('origin.ts')
+  const origin = start(ORIGIN)
   const [{ port }] = (await Promise.race([once(origin, 'message'), ended(origin, 'the origin')])) as [{ port: number }]
-  let generator = start('generator.ts')
+  let generator = start(GENERATOR)
   let stopped = false
   return {
     originPort: port,
@@ -33,7 +35,7 @@ export async function startLoad(): Promise<Load> {
         return answer.answer
       } catch (thrown) {
         // One that ran out of time was killed: the next job gets a new one.
-        if (!stopped && (generator.exitCode !== null || generator.signalCode !== null)) generator = start('generator.ts')
+        if (!stopped && (generator.exitCode !== null || generator.signalCode !== null)) generator = start(GENERATOR)
         throw thrown
       } finally {
         clearTimeout(timer)
@@ -47,8 +49,8 @@ export async function startLoad(): Promise<Load> {
   }
 }
 
-function start(file: string): ChildProcess {
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)), { execArgv: ['--disable-warning=ExperimentalWarning'] })
+function start(file: URL): ChildProcess {
+  const child = fork(fileURLToPath(file), { execArgv: ['--disable-warning=ExperimentalWarning'] })
   child.setMaxListeners(0)
   return child
 }

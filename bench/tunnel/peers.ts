@@ -1,10 +1,9 @@
 /** How each peer is started: keys and settings in a folder of its own, the fastest cipher it and this processor have in common. */
-import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
-import { freePort, startPeer } from './processes.ts'
+import { freePort, runProgram, startPeer } from './processes.ts'
 import type { Running } from './systems.ts'
 
 /** sshd separates privileges into this folder, which Debian makes at boot. */
@@ -21,7 +20,7 @@ const file = (folder: string, name: string, text: string) => {
 export async function startSsh(folder: string): Promise<Running> {
   const [port, socks] = [await freePort(), await freePort()]
   for (const name of ['host', 'user']) {
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'bench', '-f', join(folder, name)])
+    runProgram('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'bench', '-f', join(folder, name)])
   }
   const authorized = file(folder, 'authorized', readFileSync(join(folder, 'user.pub'), 'utf8'))
   const known = file(folder, 'known', `[127.0.0.1]:${port} ${readFileSync(join(folder, 'host.pub'), 'utf8')}`)
@@ -101,7 +100,7 @@ export async function startStunnel(folder: string, origin: number): Promise<Runn
   const cert = join(folder, 'cert.pem')
   const key = join(folder, 'key.pem')
   const name = ['-subj', '/CN=localhost', '-days', '2', '-nodes', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']
-  execFileSync('openssl', ['req', ...name, '-keyout', key, '-out', cert], { stdio: 'ignore' })
+  runProgram('openssl', ['req', ...name, '-keyout', key, '-out', cert])
   const common = 'foreground = yes\npid =\nsocket = l:TCP_NODELAY=1\nsocket = r:TCP_NODELAY=1\nsslVersionMin = TLSv1.3\n'
   const idle = `TIMEOUTidle = ${IDLE_S}\n`
   const serverConfig = `${common}[server]\naccept = 127.0.0.1:${port}\nconnect = 127.0.0.1:${origin}\ncert = ${cert}\nkey = ${key}\n${idle}`

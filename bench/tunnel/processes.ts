@@ -1,5 +1,5 @@
 /** Processes of the peers: started with a log, ended by id, and gone when the benchmark is gone, however that ends. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -21,6 +21,13 @@ export interface PeerProcess {
 export function programPath(name: string): string | undefined {
   const folders = [...(process.env.PATH ?? '').split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin']
   return folders.map((folder) => join(folder, name)).find(existsSync)
+}
+
+/** Runs a program to its end. */
+export function runProgram(name: string, args: readonly string[]): void {
+  const path = programPath(name)
+  if (path === undefined) throw new Error(`${name} is not installed`)
+  execFileSync(path, args, { stdio: 'ignore' })
 }
 
 /** Starts a program that stays in the foreground, and resolves when it listens on `port`. */

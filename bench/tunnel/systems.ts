@@ -72,7 +72,10 @@ export const SYSTEMS: readonly System[] = [
     kind: 'encrypted peer',
     quick: false,
     optional: true,
-    needs: [{ program: 'stunnel4', package: 'stunnel4' }],
+    needs: [
+      { program: 'stunnel4', package: 'stunnel4' },
+      { program: 'openssl', package: 'openssl' },
+    ],
     start: startStunnel,
   },
   {
