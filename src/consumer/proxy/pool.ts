@@ -16,6 +16,9 @@ import { parametersKey } from './username.ts'
  */
 const MAX_IDLE_EACH = 256
 
+/** For an origin to end its side after its last answer; one that does not is reset. */
+const END_GRACE_MS = 1_000
+
 /** Travels through the request options of `http.request` to the agent. */
 export interface PoolOptions extends DialRequest {
   signal: AbortSignal
@@ -110,9 +113,11 @@ function likeSocket(stream: Duplex): Duplex {
     setNoDelay: nothing,
     setTimeout: nothing,
     destroySoon: () => {
+      // Destroying a flow resets it, and an origin that answered in order is owed an end. It was told `Connection: close`, so it ends too.
       if (stream.writable) stream.end()
-      if (stream.writableFinished) stream.destroy()
-      else stream.once('finish', () => stream.destroy())
+      stream.resume()
+      const timer = setTimeout(() => stream.destroy(), END_GRACE_MS)
+      stream.once('close', () => clearTimeout(timer))
     },
   }
   for (const [name, method] of Object.entries(missing)) if (!(name in stream)) Object.assign(stream, { [name]: method })
