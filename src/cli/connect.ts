@@ -10,7 +10,7 @@ import { UNITS_PER_DOLLAR } from '../protocol/dollars.ts'
 import { asBywayError } from '../protocol/errors.ts'
 import type { SignedOffer } from '../protocol/offer.ts'
 import type { Descriptor } from '../protocol/voucher.ts'
-import { untilAsked } from './daemon.ts'
+import { untilAsked, untilAskedOrFailed } from './daemon.ts'
 import { daemonHome } from './homes.ts'
 import { type Node, openNode } from './node.ts'
 import type { Output } from './output.ts'
@@ -55,7 +55,7 @@ export async function connect(command: Command, env: Env, output: Output): Promi
     output.event('ready', { role: 'consumer', home: paths.home, wallet: node.wallet.address, proxy: address, whoami: WHOAMI_URL })
     output.line(`proxy on ${address.host} port ${address.port} (SOCKS5 and HTTP); wallet ${node.wallet.address}`)
     output.line(`try: curl -x http://any@${address.host}:${address.port} ${WHOAMI_URL}`)
-    const why = await stopped
+    const why = await untilAskedOrFailed(stopped, node.vault)
     output.note(`stopping (${why})`)
     clearInterval(refunding)
   } finally {

@@ -1,5 +1,7 @@
 /** How a daemon lives: it starts, says that it is ready, and ends in order on Ctrl-C, SIGTERM or the end of whoever started it. */
 
+import type { Vault } from '../wallet/vault.ts'
+
 /** Long enough for final vouchers and the journal; whoever waits longer presses Ctrl-C again. */
 const SHUTDOWN_LIMIT_MS = 15_000
 
@@ -19,4 +21,11 @@ export function untilAsked(): Promise<string> {
       process.channel?.unref()
     }
   })
+}
+
+/** Why a running daemon stops: it was asked to, or its disk failed, which is thrown. It could neither acknowledge nor sign anything any more. */
+export async function untilAskedOrFailed(asked: Promise<string>, vault: Pick<Vault, 'failed'>): Promise<string> {
+  const why = await Promise.race([asked, vault.failed])
+  if (typeof why !== 'string') throw why
+  return why
 }

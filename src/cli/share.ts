@@ -13,7 +13,7 @@ import { createEgress } from '../tunnel/egress/dial.ts'
 import { ownNetworks } from '../tunnel/egress/own.ts'
 import { policyHash } from '../tunnel/egress/policy.ts'
 import { createCertificate } from '../tunnel/index.ts'
-import { untilAsked } from './daemon.ts'
+import { untilAsked, untilAskedOrFailed } from './daemon.ts'
 import { formatUsd } from './format.ts'
 import { daemonHome } from './homes.ts'
 import { type Node, openNode } from './node.ts'
@@ -81,7 +81,7 @@ export async function share(command: Command, env: Env, output: Output): Promise
       `selling as ${shortKey(node.keys.nodeId)} (${settings.country}) on ${host} port ${port}, ${formatUsd(settings.price)} per GiB`,
     )
     output.line(offerText(offer))
-    const why = await stopped
+    const why = await untilAskedOrFailed(stopped, node.vault)
     output.note(`stopping (${why})`)
     clearInterval(renewing)
     clearInterval(claiming)

@@ -51,6 +51,7 @@ export class Journal {
   #queue: Entry[] = []
   #writing: Promise<void> | undefined
   #failure: BywayError | undefined
+  readonly #failed = Promise.withResolvers<BywayError>()
 
   /** Reads the file, cuts off a torn tail, and opens it for appending. Makes an empty one if there is none. */
   static async open(disk: Disk, path: string, options: JournalOptions = {}): Promise<JournalContent & { journal: Journal }> {
@@ -82,6 +83,11 @@ export class Journal {
 
   get size(): number {
     return this.#file.size
+  }
+
+  /** Resolves when the disk failed. Whoever holds money here must stop then: memory is ahead of the file. */
+  get failed(): Promise<BywayError> {
+    return this.#failed.promise
   }
 
   /**
@@ -143,6 +149,7 @@ export class Journal {
         ? error
         : new BywayError('DISK_FAILED', `could not write ${this.#path}`, { cause: error, facts: { path: this.#path } })
     this.#failure = failure
+    this.#failed.resolve(failure)
     for (const entry of [...batch, ...this.#queue.splice(0)]) entry.reject(failure)
   }
 

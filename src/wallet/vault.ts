@@ -13,6 +13,7 @@
  */
 import type { Hex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
+import type { BywayError } from '../protocol/errors.ts'
 import type { ChannelRef } from '../protocol/voucher.ts'
 import { apply, type Book, bookOf, type Channel, checkGenesis, type Session } from './book.ts'
 import type { Disk } from './disk.ts'
@@ -62,6 +63,11 @@ export class Vault {
   async record(record: JournalRecord): Promise<void> {
     apply(this.book, record)
     await this.#journal.append(record)
+  }
+
+  /** Resolves when the disk failed: the daemon must stop, as the book says what the journal does not. */
+  get failed(): Promise<BywayError> {
+    return this.#journal.failed
   }
 
   channel(ref: ChannelRef): Channel | undefined {

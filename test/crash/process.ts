@@ -116,6 +116,15 @@ export class NodeProcess {
     }
   }
 
+  get pid(): number {
+    return this.#child!.pid!
+  }
+
+  /** How it ended, once it did. */
+  ended(): Promise<string> {
+    return this.#exited
+  }
+
   /** Waits until its journal says one of these things; false when it did not in time. */
   async says(kinds: readonly string[], limitMs: number): Promise<boolean> {
     const until = performance.now() + limitMs
