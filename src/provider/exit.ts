@@ -70,7 +70,7 @@ async function serveFlow(link: Link, open: { flowId: number; host: string; port:
   const target = await dialWhileListening(link, open, needs, over)
   if (target === undefined) return { flowId, totals: { up: 0n, down: 0n } }
   const taken = { up: 0n, down: 0n }
-  const { promise: free, resolve } = Promise.withResolvers<FlowEnd>()
+  const { promise: ended, resolve } = Promise.withResolvers<void>()
   let result = 'ok'
   /** What was carried: uploads as delivered, downloads as put on the link. A reset may have thrown away what waited for the link. */
   const settle = () => {
@@ -80,11 +80,7 @@ async function serveFlow(link: Link, open: { flowId: number; host: string; port:
   const flow = new FlowStream({
     link,
     side: 'provider',
-    onDone: () => {
-      const totals = settle()
-      link.send('done', totals)
-      resolve({ flowId, totals })
-    },
+    onDone: () => resolve(),
     onBroken: (error) => {
       result = error.code
       // Before the count is final: nothing that waits for payment may be let through into a flow that is gone.
@@ -109,7 +105,12 @@ async function serveFlow(link: Link, open: { flowId: number; host: string; port:
   over.abort()
   if (flow.aborted && result === 'ok') result = 'CONNECTION_RESET'
   needs.observer.count('flows', 1, { result })
-  return free
+  await ended
+  // The flow ended in order, but its last bytes waited for payment when the destination went away: the consumer has to know.
+  if (!flow.aborted && taken.up !== flow.received) link.send('reset', {})
+  const totals = settle()
+  link.send('done', totals)
+  return { flowId, totals }
 }
 
 /** Dials while the consumer may still change its mind. Undefined when the flow ended here: told to the consumer, nothing charged. */
