@@ -11,7 +11,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { parseDestination } from '../../src/protocol/destination.ts'
 import type { FlowStream } from '../../src/tunnel/index.ts'
 import { type Origin, origin } from '../attacks/world.ts'
@@ -52,6 +52,10 @@ export async function startPair(t: TestContext) {
       // A reset reaches whoever listens; until then it must not end the test.
       stream.on('error', () => {})
       return stream as FlowStream
+    },
+    /** The flow is closed and its link free for the next. */
+    async over(flow: FlowStream): Promise<void> {
+      while (!flow.closed || buyer.consumer.sessions().some(({ flows }) => flows > 0)) await turn()
     },
     /** No flow is left on either side, and all that was carried is paid. */
     async rest(): Promise<void> {
@@ -108,6 +112,6 @@ export function booksAgree({ seller, buyer }: Pair) {
   return {
     bytes: sessions.reduce((sum, { up, down }) => sum + up + down, 0n),
     disputed: sessions.reduce((sum, { disputed }) => sum + disputed, 0n),
-    reasons: sessions.map(({ closed }) => closed),
+    reasons: sessions.map(({ closed }) => closed?.reason),
   }
 }
