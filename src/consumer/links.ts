@@ -13,6 +13,8 @@ const MAX_IDLE = 32
 /** Longer than the pause between two clicks, shorter than most NAT timers. */
 const IDLE_LIMIT_MS = 60_000
 const ATTACH_TIMEOUT_MS = 6_000
+/** Opening waits for the provider to ask the chain. */
+export const OPEN_TIMEOUT_MS = 15_000
 /** The exit itself gives up dialling after 10 s; this only catches an exit that does not. */
 const FLOW_OPEN_TIMEOUT_MS = 20_000
 
@@ -91,6 +93,21 @@ function attach(link: Link, session: { sessionId: Hex; token: Hex }, signal: Abo
   )
 }
 
+/** Asks for a session on a fresh link. Rejects, the link gone, with what the provider said against it. */
+export function askForSession(link: Link, session: MessageBody<'session'>): Promise<MessageBody<'accepted'>> {
+  return waitFor<MessageBody<'accepted'>>(
+    link,
+    OPEN_TIMEOUT_MS,
+    new AbortController().signal,
+    (reply, resolve, reject) => {
+      if (reply.name === 'accepted') resolve(reply.body)
+      else if (reply.name === 'refused') reject(refusal(reply.body))
+      else reject(new BywayError('MESSAGE_UNEXPECTED', `${reply.name} is no answer to session`))
+    },
+    () => link.send('session', session),
+  )
+}
+
 /** Asks the exit for a flow. Resolves with what it said if it could not, and the link is free again; rejects, the link gone, in all other cases. */
 export function askForFlow(link: Link, open: MessageBody<'open'>, signal: AbortSignal): Promise<BywayError | undefined> {
   return waitFor<BywayError | undefined>(
@@ -113,7 +130,7 @@ type Message = Parameters<OnMessage>[0]
  * Sends something and waits for the message that answers it. The link is left unlistened when it resolves, so that nothing is lost before the
  * next owner listens, and destroyed when it rejects.
  */
-export function waitFor<T>(
+function waitFor<T>(
   link: Link,
   timeoutMs: number,
   signal: AbortSignal,

@@ -19,15 +19,13 @@ import type { CloseReason } from '../wallet/records.ts'
 import type { Vault } from '../wallet/vault.ts'
 import { BrokenFlows } from './broken.ts'
 import type { Deposits, PayingChannel } from './deposits.ts'
-import { askForFlow, LinkPool, waitFor } from './links.ts'
+import { askForFlow, askForSession, LinkPool, OPEN_TIMEOUT_MS } from './links.ts'
 import { beginSession, sessionMessage } from './opening.ts'
 import { Payments } from './payments.ts'
 import { refusal } from './refusals.ts'
 
-/** Opening waits for the provider to ask the chain. */
-const OPEN_TIMEOUT_MS = 15_000
 /** A wallet that is empty now, or a chain that is silent, is not asked again with every packet. */
-const MOVE_AGAIN_MS = 5_000
+const MOVE_AGAIN_MS = 3_000
 const PING_EVERY_MS = 5_000
 /** Three pings without an answer. */
 const SILENCE_LIMIT_MS = 15_000
@@ -57,7 +55,10 @@ export class ConsumerSession {
   #lastHeardMs: number
   #pinging: NodeJS.Timeout
   #moving: Promise<BywayError | undefined> | undefined
-  #notMoved: { error: BywayError; untilMs: number } | undefined
+  #notMoved: BywayError | undefined
+  #movingAgain: NodeJS.Timeout | undefined
+  /** The last count for a session this side has not entered yet. */
+  #early: MessageBody<'meter'> | undefined
   #answer: PromiseWithResolvers<MessageBody<'accepted'>> | undefined
   readonly #needs: SessionNeeds
   readonly #separator: Uint8Array
@@ -78,17 +79,7 @@ export class ConsumerSession {
     try {
       const exporter = control.wire.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0))
       const message = sessionMessage(channel, { domain: needs.domain, pricePerGib, exporter }, needs.vault)
-      const answer = await waitFor<MessageBody<'accepted'>>(
-        control,
-        OPEN_TIMEOUT_MS,
-        new AbortController().signal,
-        (reply, resolve, reject) => {
-          if (reply.name === 'accepted') resolve(reply.body)
-          else if (reply.name === 'refused') reject(refusal(reply.body))
-          else reject(new BywayError('MESSAGE_UNEXPECTED', `${reply.name} is no answer to session`))
-        },
-        () => control.send('session', message),
-      )
+      const answer = await askForSession(control, message)
       const separator = domainSeparator(needs.domain)
       const purse = await beginSession(channel, answer, { nodeKey, country, pricePerGib, separator, moved: false }, needs)
       const session = new ConsumerSession({ offer, transport, control, channel, purse, answer, separator, needs, onClosed })
@@ -215,6 +206,11 @@ export class ConsumerSession {
     else this.#payments.changed()
   }
 
+  #onMeter(stated: MessageBody<'meter'>): void {
+    if (onMeter(this.#purse, stated) !== undefined) this.#diverged(stated)
+    else this.#payments.changed()
+  }
+
   #diverged(stated: { up: bigint; down: bigint }): void {
     const { nodeKey } = this.offer.body
     this.#needs.observer.warn('METER_DIVERGED', { provider: nodeKey })
@@ -227,9 +223,9 @@ export class ConsumerSession {
     this.#lastHeardMs = this.#needs.clock.nowMs()
     switch (message.name) {
       case 'meter':
-        if (message.body.sessionId !== this.#sessionId) break
-        if (onMeter(this.#purse, message.body) !== undefined) this.#diverged(message.body)
-        else this.#payments.changed()
+        if (message.body.sessionId === this.#sessionId) this.#onMeter(message.body)
+        // The provider may be on the next channel already. It may not count again before it is paid, so its last word there must not be lost.
+        else this.#early = message.body
         break
       case 'paid':
         onPaid(this.#purse, message.body.window)
@@ -275,13 +271,13 @@ export class ConsumerSession {
 
   /** Moves the session to a channel with more room. Flows go on; what is unpaid is paid there. Says why it could not. */
   #move(): Promise<BywayError | undefined> {
-    if (this.#notMoved !== undefined && this.#notMoved.untilMs > this.#needs.clock.nowMs()) return Promise.resolve(this.#notMoved.error)
+    if (this.#notMoved !== undefined) return Promise.resolve(this.#notMoved)
     this.#moving ??= this.#moveNow()
       .then(
         () => undefined,
         (thrown: unknown) => {
           const error = asBywayError(thrown)
-          this.#notMoved = { error, untilMs: this.#needs.clock.nowMs() + MOVE_AGAIN_MS }
+          this.#moveLater(error)
           this.#needs.observer.warn('DEPOSIT_LOW', { code: error.code })
           this.#needs.observer.log('no further channel', { code: error.code, why: error.message })
           return error
@@ -291,6 +287,15 @@ export class ConsumerSession {
         this.#moving = undefined
       })
     return this.#moving
+  }
+
+  /** What is stuck at the end of a channel gives no sign of life by itself: the wallet is looked at again after a while. */
+  #moveLater(error: BywayError): void {
+    this.#notMoved = error
+    this.#movingAgain = setTimeout(() => {
+      this.#notMoved = undefined
+      if (this.closed === undefined && this.#needs.deposits.nearlyUsed(this.#channel.book)) void this.#move()
+    }, MOVE_AGAIN_MS)
   }
 
   async #moveNow(): Promise<void> {
@@ -311,19 +316,13 @@ export class ConsumerSession {
     this.#answer = Promise.withResolvers()
     const exporter = this.#control.wire.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0))
     this.#control.send('session', sessionMessage(channel, { domain: this.#needs.domain, pricePerGib, exporter }, this.#needs.vault))
-    const late = setTimeout(
-      () => this.#answer?.reject(new BywayError('SESSION_TIMEOUT', 'the provider did not answer the move')),
-      OPEN_TIMEOUT_MS,
-    )
+    const tooLate = () => this.#answer?.reject(new BywayError('SESSION_TIMEOUT', 'the provider did not answer the move'))
+    const late = setTimeout(tooLate, OPEN_TIMEOUT_MS)
     const answer = await this.#answer.promise.finally(() => clearTimeout(late))
     this.#answer = undefined
     await this.#recordClosed('done', { up: this.#purse.paidUp, down: this.#purse.paidDown })
-    const fresh = await beginSession(
-      channel,
-      answer,
-      { nodeKey, country, pricePerGib, separator: this.#separator, moved: true },
-      this.#needs,
-    )
+    const terms = { nodeKey, country, pricePerGib, separator: this.#separator, moved: true }
+    const fresh = await beginSession(channel, answer, terms, this.#needs)
     // Bytes count all the time: no await may stand between these lines.
     this.#purse = movedPurse(this.#purse, fresh, answer.carried.up)
     this.#channel = channel
@@ -334,6 +333,7 @@ export class ConsumerSession {
       return
     }
     this.#payments.resume(this.#account())
+    if (this.#early?.sessionId === this.#sessionId) this.#onMeter(this.#early)
     this.#needs.observer.log('moved to another channel', { session: this.#sessionId, rootId: channel.ref.rootId })
   }
 
@@ -379,6 +379,7 @@ export class ConsumerSession {
     if (this.closed !== undefined) return
     this.closed = error
     clearInterval(this.#pinging)
+    clearTimeout(this.#movingAgain)
     this.#answer?.reject(error)
     this.#pool.close()
     this.#control.close()
