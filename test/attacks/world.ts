@@ -2,6 +2,8 @@
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { CounterName, Observer, WarningCode } from '../../src/protocol/observe.ts'
 import { type Disk, type LogFile, realDisk } from '../../src/wallet/disk.ts'
 
@@ -128,4 +130,20 @@ export function slowDisk(delayMs: number): Disk {
       return slow
     },
   }
+}
+
+let collect: (() => void) | undefined
+
+/** Heap and buffers in use after everything that can be freed was. */
+export async function heldBytes(): Promise<number> {
+  if (collect === undefined) {
+    setFlagsFromString('--expose-gc')
+    collect = runInNewContext('gc') as () => void
+  }
+  for (let round = 0; round < 3; round++) {
+    collect()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
 }

@@ -1,0 +1,304 @@
+/**
+ * What goes in at one end of a flow comes out at the other: ends, resets and back-pressure too, whatever is cut in between, and both sides
+ * count the same.
+ */
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { after, type TestContext, test } from 'node:test'
+import { type FlowStream, splice } from '../../src/tunnel/index.ts'
+import { seeded } from '../fuzz/mutate.ts'
+import { assertBooksAgree, ending, type HonestPair, honestPair } from './pair.ts'
+import { until } from './rogue.ts'
+import { echo, firehose, heldBytes, type Origin, origin, settled, sink } from './world.ts'
+
+const measured: string[] = []
+after(() => {
+  for (const line of measured) console.log(line)
+})
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
+async function collect(stream: NodeJS.ReadableStream): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  await once(stream, 'end')
+  return Buffer.concat(chunks)
+}
+
+async function originOf(t: TestContext, onSocket: (socket: Socket, self: Origin) => void): Promise<Origin> {
+  const self = await origin(onSocket)
+  t.after(() => self.close())
+  return self
+}
+
+/** A port on this side whose connections come out at the origin, as a proxy would make them. */
+async function entrance(t: TestContext, pair: HonestPair, target: number): Promise<number> {
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    socket.pause()
+    void pair.dial(target).then(
+      (flow) => {
+        void splice(socket, flow)
+        socket.resume()
+      },
+      () => socket.destroy(),
+    )
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  return (server.address() as AddressInfo).port
+}
+
+test('either side may end first and go on listening', async (t) => {
+  const pair = await honestPair(t)
+  const [question, answer] = [randomBytes(300_000), randomBytes(300_000)]
+  const afterwards = await originOf(t, async (socket) => {
+    const heard = await collect(socket)
+    socket.end(sha256(heard) === sha256(question) ? answer : 'what?')
+  })
+  const heardLast = Promise.withResolvers<Buffer>()
+  const before = await originOf(t, async (socket) => {
+    socket.end(answer)
+    heardLast.resolve(await collect(socket))
+  })
+  const client = connect({ port: await entrance(t, pair, afterwards.port), allowHalfOpen: true })
+  client.end(question)
+  assert.equal(sha256(await collect(client)), sha256(answer), 'the client ended first')
+  const other = connect({ port: await entrance(t, pair, before.port), allowHalfOpen: true })
+  assert.equal(sha256(await collect(other)), sha256(answer), 'the origin ended first')
+  other.end(question)
+  assert.equal(sha256(await heardLast.promise), sha256(question))
+  await pair.settle()
+  await pair.close()
+  assert.deepEqual(assertBooksAgree(pair), {
+    sessions: 1,
+    bytes: 1_200_000n,
+    units: (1_200_000n * 100_000n) >> 30n,
+    disputed: 0n,
+    unpaid: 0n,
+  })
+})
+
+test('a reset arrives as a reset, from either side', async (t) => {
+  const pair = await honestPair(t)
+  const resets = await originOf(t, (socket) => {
+    socket.once('data', () => socket.resetAndDestroy())
+  })
+  const heard = Promise.withResolvers<string>()
+  const waits = await originOf(t, (socket) => {
+    socket.once('error', (error: NodeJS.ErrnoException) => heard.resolve(error.code ?? 'none'))
+    socket.once('end', () => heard.resolve('an orderly end'))
+    socket.resume()
+    socket.write('hello')
+  })
+  const client = connect({ port: await entrance(t, pair, resets.port) })
+  client.write('go')
+  const [error] = (await once(client, 'error')) as [NodeJS.ErrnoException]
+  assert.equal(error.code, 'ECONNRESET', 'the origin reset, the client sees it')
+  await pair.settle()
+  const rude = connect({ port: await entrance(t, pair, waits.port) })
+  await once(rude, 'data')
+  rude.resetAndDestroy()
+  assert.equal(await heard.promise, 'ECONNRESET', 'the client reset, the origin sees it')
+  await pair.settle()
+  assert.equal(pair.handshakes(), 2, 'the link is used again after a reset')
+})
+
+/** What a flow holds in the memory of both nodes together: stream buffers, one TLS read and one write, and what crypto copies. */
+const MOST_HELD_BYTES = 1024 * 1024
+
+test('a reader that stops holds little memory, in either direction, and loses nothing', async (t) => {
+  const FLOWS = 4
+  const pair = await honestPair(t)
+  const source = await originOf(t, firehose())
+  const deaf = await originOf(t, (socket) => socket.pause())
+  await (await pair.dial(source.port)).destroy()
+  const before = await heldBytes()
+  const stopped: FlowStream[] = []
+  for (let i = 0; i < FLOWS; i++) {
+    const flow = await pair.dial(source.port)
+    flow.on('error', () => {})
+    stopped.push(flow)
+  }
+  const received = await settled(() => stopped.reduce((sum, flow) => sum + flow.received, 0n))
+  const down = ((await heldBytes()) - before) / FLOWS
+  measured.push(
+    `stopped reader: ${received / BigInt(FLOWS)} bytes arrived a flow, ${source.sent / FLOWS} left the origin, ${Math.round(down)} held`,
+  )
+  assert.ok(stopped.every((flow) => flow.received <= MOST_HELD_BYTES / 2))
+  assert.ok(down < MOST_HELD_BYTES, `${down} bytes a flow`)
+  for (const flow of stopped) flow.destroy()
+  await pair.settle()
+  // The other way: an origin that does not read.
+  const middle = await heldBytes()
+  let written = 0
+  const talkers = await Promise.all(Array.from({ length: FLOWS }, () => pair.dial(deaf.port)))
+  for (const flow of talkers) {
+    flow.on('error', () => {})
+    const piece = Buffer.alloc(16_384)
+    const more = () => {
+      do written += piece.length
+      while (!flow.destroyed && flow.write(piece))
+    }
+    flow.on('drain', more)
+    more()
+  }
+  await settled(() => BigInt(written))
+  const up = ((await heldBytes()) - middle) / FLOWS
+  measured.push(`stopped origin: ${written / FLOWS} bytes written a flow, ${Math.round(up)} held`)
+  assert.ok(up < MOST_HELD_BYTES, `${up} bytes a flow`)
+  for (const { unpaidBytes, window } of pair.seller.provider.sessions()) assert.ok(unpaidBytes <= window)
+  // A witness beside them all.
+  const witness = await originOf(t, echo)
+  const payload = randomBytes(200_000)
+  const flow = await pair.dial(witness.port)
+  flow.end(payload)
+  assert.equal(sha256(await collect(flow)), sha256(payload))
+  for (const socket of deaf.sockets) socket.resume()
+  for (const talker of talkers) talker.destroy()
+  await pair.settle()
+  await pair.close()
+  assertBooksAgree(pair)
+})
+
+test('a thousand flows, one after the other, need one link', async (t) => {
+  const pair = await honestPair(t)
+  const source = await originOf(t, echo)
+  for (let i = 0; i < 1_000; i++) {
+    const flow = await pair.dial(source.port)
+    flow.end(`flow ${i}`)
+    assert.equal(String(await collect(flow)), `flow ${i}`)
+    await until(() => flow.closed && pair.buyer.consumer.sessions()[0]!.flows === 0, 'its link is free')
+  }
+  assert.equal(pair.handshakes(), 2, 'one control link and one flow link')
+  await pair.settle()
+  await pair.close()
+  const { bytes } = assertBooksAgree(pair)
+  assert.equal(bytes, BigInt(2 * Array.from({ length: 1_000 }, (_, i) => `flow ${i}`.length).reduce((a, b) => a + b)))
+})
+
+test('two hundred flows at once', async (t) => {
+  const pair = await honestPair(t)
+  const source = await originOf(t, echo)
+  const flows = await Promise.all(
+    Array.from({ length: 200 }, async () => {
+      const payload = randomBytes(20_000)
+      const flow = await pair.dial(source.port)
+      flow.end(payload)
+      assert.equal(sha256(await collect(flow)), sha256(payload))
+    }),
+  )
+  assert.equal(flows.length, 200)
+  await pair.settle()
+  await pair.close()
+  assert.equal(assertBooksAgree(pair).bytes, 200n * 40_000n)
+})
+
+test('five hundred flows given up at any moment: both sides count the same and links are used again', async (t) => {
+  const random = seeded(7)
+  const pair = await honestPair(t)
+  const source = await originOf(t, (socket) => {
+    socket.on('data', () => {})
+    socket.write(Buffer.alloc(1 + random(200_000)))
+    if (random(3) === 0) socket.end()
+    if (random(5) === 0) setImmediate(() => socket.resetAndDestroy())
+  })
+  let turns = 0
+  const worker = async () => {
+    while (turns < 500) {
+      turns++
+      const flow = await pair.dial(source.port)
+      flow.on('error', () => {})
+      if (random(2) === 0) flow.resume()
+      if (random(2) === 0) flow.write(Buffer.alloc(1 + random(100_000)))
+      if (random(4) === 0) flow.end()
+      const moment = random(6)
+      for (let i = 0; i < moment; i++) await new Promise((resolve) => setImmediate(resolve))
+      flow.destroy()
+      await until(() => flow.closed, 'it is closed')
+    }
+  }
+  await Promise.all(Array.from({ length: 8 }, worker))
+  await pair.settle()
+  assert.ok(pair.handshakes() <= 30, `${pair.handshakes()} links for 500 flows`)
+  assert.equal(pair.bought.counted('sessions', 'meter-diverged'), 0)
+  const witness = await originOf(t, echo)
+  const flow = await pair.dial(witness.port)
+  flow.end('still here')
+  assert.equal(String(await collect(flow)), 'still here')
+  await pair.settle()
+  await pair.close()
+  const sum = assertBooksAgree(pair)
+  measured.push(`500 flows given up: ${sum.bytes} bytes, disputed ${sum.disputed}, unpaid ${sum.unpaid}, links ${pair.handshakes()}`)
+  assert.deepEqual({ disputed: sum.disputed, unpaid: sum.unpaid }, { disputed: 0n, unpaid: 0n })
+})
+
+test('two hundred links cut at any moment: the books agree, and what is in dispute is bounded', async (t) => {
+  const random = seeded(11)
+  const pair = await honestPair(t)
+  const source = await originOf(t, (socket) => {
+    socket.on('data', () => {})
+    socket.write(Buffer.alloc(1 + random(120_000)))
+  })
+  // The control link is the first connection; it stays.
+  const cut = () => {
+    const alive = pair.wire.connections.slice(1).filter(([near]) => !near!.destroyed)
+    const both = alive[random(Math.max(1, alive.length))]
+    if (both === undefined) return false
+    for (const socket of both) socket.destroy()
+    return true
+  }
+  let cuts = 0
+  const flows: FlowStream[] = []
+  const worker = async () => {
+    while (cuts < 200) {
+      const flow = await pair.dial(source.port).catch(() => undefined)
+      if (flow === undefined) continue
+      flows.push(flow)
+      flow.on('error', () => {})
+      flow.resume()
+      if (random(2) === 0) flow.write(Buffer.alloc(1 + random(50_000)))
+      const moment = random(8)
+      for (let i = 0; i < moment; i++) await new Promise((resolve) => setImmediate(resolve))
+      if (cut()) cuts++
+      else flow.destroy()
+    }
+  }
+  await Promise.all(Array.from({ length: 4 }, worker))
+  for (const flow of flows) flow.destroy()
+  await pair.settle()
+  assert.equal(pair.bought.counted('sessions', 'meter-diverged'), 0)
+  const witness = await originOf(t, echo)
+  const flow = await pair.dial(witness.port)
+  flow.end('still here')
+  assert.equal(String(await collect(flow)), 'still here')
+  await pair.settle()
+  await pair.close()
+  const sum = assertBooksAgree(pair)
+  measured.push(`${cuts} links cut: ${sum.bytes} bytes, disputed ${sum.disputed}, unpaid ${sum.unpaid}, sessions ${sum.sessions}`)
+  assert.equal(sum.unpaid, 0n)
+})
+
+test('uploads are counted as delivered when their links are cut', async (t) => {
+  const random = seeded(13)
+  const pair = await honestPair(t)
+  const hole = await originOf(t, sink)
+  for (let turn = 0; turn < 40; turn++) {
+    const flow = await pair.dial(hole.port)
+    flow.on('error', () => {})
+    const end = ending(flow)
+    flow.write(Buffer.alloc(1 + random(200_000)))
+    const moment = random(6)
+    for (let i = 0; i < moment; i++) await new Promise((resolve) => setImmediate(resolve))
+    for (const both of pair.wire.connections.slice(1)) for (const socket of both) socket.destroy()
+    assert.equal(await end, 'reset')
+  }
+  await pair.settle()
+  const delivered = await settled(() => BigInt(hole.received))
+  await pair.close()
+  const { bytes } = assertBooksAgree(pair)
+  measured.push(`40 uploads cut: ${bytes} bytes paid, ${delivered} delivered`)
+  assert.equal(bytes, delivered)
+})
