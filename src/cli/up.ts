@@ -58,7 +58,10 @@ export async function up(command: Command, env: Env, output: Output): Promise<vo
   } catch (thrown) {
     if (!asked.signal.aborted) throw thrown
   } finally {
-    if (asked.signal.aborted) output.note(`stopping (${asked.signal.reason})`)
+    if (asked.signal.aborted) {
+      output.note(`stopping (${asked.signal.reason})`)
+      output.event('stopping', { why: asked.signal.reason })
+    }
     const stopping = stop(started)
     await (output.json ? stopping : progress.step('stopping', () => stopping))
     await lock.release()
