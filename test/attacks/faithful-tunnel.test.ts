@@ -27,8 +27,8 @@ async function collect(stream: NodeJS.ReadableStream): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-async function originOf(t: TestContext, onSocket: (socket: Socket, self: Origin) => void): Promise<Origin> {
-  const self = await origin(onSocket)
+async function originOf(t: TestContext, onSocket: (socket: Socket, self: Origin) => void | Promise<void>): Promise<Origin> {
+  const self = await origin((socket, origin) => void onSocket(socket, origin))
   t.after(() => self.close())
   return self
 }
@@ -114,7 +114,8 @@ test('a reader that stops holds little memory, in either direction, and loses no
   const pair = await honestPair(t)
   const source = await originOf(t, firehose())
   const deaf = await originOf(t, (socket) => socket.pause())
-  await (await pair.dial(source.port)).destroy()
+  const first = await pair.dial(source.port)
+  first.destroy()
   const before = await heldBytes()
   const stopped: FlowStream[] = []
   for (let i = 0; i < FLOWS; i++) {
