@@ -46,6 +46,7 @@ export class Link {
   #closed = false
   #closeError: BywayError | undefined
   #closeTimer: NodeJS.Timeout | undefined
+  #watch: NodeJS.Timeout | undefined
   /** Messages sent since the connection last took all it was given. */
   #unreadBytes = 0
   /** Frames wait here while nobody listens: between two owners of a link. */
@@ -62,6 +63,7 @@ export class Link {
     wire.on('close', () => {
       this.#closed = true
       clearTimeout(this.#closeTimer)
+      clearInterval(this.#watch)
       this.#unheard = []
       const events = this.#events
       this.#events = undefined
@@ -139,6 +141,13 @@ export class Link {
 
   pause(): void {
     this.wire.pause()
+    // The system tells of a lost connection only those who read or write.
+    this.#watch ??= setInterval(() => this.#sayNothing(), WATCH_EVERY_MS).unref()
+  }
+
+  /** An empty `data` frame means nothing; on a connection that is gone it fails, and the link closes. */
+  #sayNothing(): void {
+    if (this.wire.isPaused() && !this.#closed && !this.wire.writableEnded) this.wire.write(frameHeader(DATA_TYPE, 0))
   }
 
   resume(): void {
@@ -215,5 +224,7 @@ export class Link {
 
 /** Messages are small and few: this many bytes of them (twenty thousand answers to a ping) wait only for a peer that stopped reading. */
 const MAX_UNREAD_BYTES = 256 * 1024
+/** A flow held back by its destination must not outlive its other end by much; four bytes this often are nothing. */
+const WATCH_EVERY_MS = 10_000
 /** Long enough for the last frames to leave on a slow line, short enough that a dead peer holds no file descriptor. */
 const CLOSE_GRACE_MS = 5_000

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { STRANGER_WINDOW_BYTES } from '../../src/protocol/credit.ts'
 import type { FlowStream } from '../../src/tunnel/index.ts'
-import { descriptors, echo } from '../attacks/world.ts'
+import { descriptors, echo, settled } from '../attacks/world.ts'
 import { type Random, seeded } from '../fuzz/mutate.ts'
-import { booksAgree, contentOf, originOf, type Pair, startPair, until } from './pair.ts'
+import { booksAgree, contentOf, endOf, originOf, type Pair, startPair, TEN_SECONDS, until } from './pair.ts'
 
 const AT_ONCE = 4
 
@@ -110,4 +111,48 @@ test('100 links broken at random moments: new flows work, both books agree, what
   assert.ok(disputed <= window, `${disputed} of ${bytes} bytes are disputed`)
   await until(() => descriptors() <= open, `descriptors: ${open} before`)
   t.diagnostic(`${cut} links broken: ${bytes} bytes, ${disputed} disputed, window ${window}`)
+})
+
+test('a link that is lost while its destination does not read is noticed all the same', async (t) => {
+  // Before all else that cleans up: timers that began real must end real.
+  t.after(() => t.mock.timers.reset())
+  const pair = await startPair(t)
+  const dialled: Socket[] = []
+  const onSocket = (message: unknown) => {
+    const { socket } = message as { socket: Socket }
+    socket.once('connect', () => {
+      if (socket.remotePort === pair.seller.port) dialled.push(socket)
+    })
+  }
+  subscribe('net.client.socket', onSocket)
+  t.after(() => unsubscribe('net.client.socket', onSocket))
+  const ends: Promise<string>[] = []
+  const deaf = await originOf(t, (socket) => {
+    ends.push(endOf(socket.pause()))
+  })
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const flow = await pair.dial(deaf.port)
+  let written = 0n
+  const more = () => {
+    while (flow.write(Buffer.alloc(65_536))) written += 65_536n
+  }
+  flow.on('drain', more)
+  more()
+  await settled(() => written)
+  const [, link] = dialled
+  link!.destroy()
+  await until(() => flow.closed, 'the flow of the consumer')
+  // Positive control: nobody reads, so nobody hears.
+  const look = () => pair.seller.provider.sessions()[0]!.links
+  assert.equal(await settled(() => BigInt(look())), 1n)
+  await until(() => {
+    t.mock.timers.tick(TEN_SECONDS)
+    return look() === 0
+  }, 'links')
+  t.mock.timers.reset()
+  for (const socket of deaf.sockets) socket.resume()
+  assert.equal(await ends[0], 'ECONNRESET')
+  await pair.rest()
+  await pair.close()
+  booksAgree(pair)
 })

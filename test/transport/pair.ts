@@ -67,7 +67,7 @@ export async function startPair(t: TestContext) {
 
 export type Pair = Awaited<ReturnType<typeof startPair>>
 
-const TEN_SECONDS = 10_000
+export const TEN_SECONDS = 10_000
 const LOOK_EVERY_MS = 5
 
 /** Resolves when it holds; fails with what is still there after ten seconds. */
