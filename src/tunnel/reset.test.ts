@@ -52,6 +52,7 @@ test('a flow given up right after its end leaves its link free for the next', as
   t.after(async () => {
     await buyer.consumer.close()
     await seller.provider.close()
+    await Promise.all([buyer.vault.close(), seller.vault.close()])
     server.close()
   })
   const request = { destination: parseDestination('127.0.0.1', portOf(server)), parameters: anyRoute }
