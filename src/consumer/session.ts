@@ -12,7 +12,7 @@ import { EXPORTER_LABEL, type Message, type MessageBody } from '../protocol/mess
 import type { Observer } from '../protocol/observe.ts'
 import type { SignedOffer, Transport } from '../protocol/offer.ts'
 import { bytesWithin } from '../protocol/price.ts'
-import { checkDone, movedPurse, onDiscard, onDiscarded, onLost, onMeter, onPaid, type Purse, payable } from '../protocol/purse.ts'
+import { checkDone, movedPurse, onDiscard, onDiscarded, onLost, onMeter, onPaid, type Purse, witnessed } from '../protocol/purse.ts'
 import { type Domain, domainSeparator } from '../protocol/voucher.ts'
 import { connectLink, FlowStream, type Link } from '../tunnel/index.ts'
 import type { CloseReason } from '../wallet/records.ts'
@@ -329,7 +329,7 @@ export class ConsumerSession {
     this.#sessionId = answer.sessionId
     if (this.closed !== undefined) {
       // It ended while the new row was written: that one has to be closed too, and nothing more is signed.
-      await this.#recordClosed('peer-lost', payable(this.#purse))
+      await this.#recordClosed('peer-lost', witnessed(this.#purse))
       return
     }
     this.#payments.resume(this.#account())
@@ -388,7 +388,7 @@ export class ConsumerSession {
     this.#needs.observer.log('session closed', { session: this.#sessionId, reason, code: error.code, why: error.message })
     try {
       await this.#payments.hold()
-      await this.#recordClosed(reason, payable(this.#purse))
+      await this.#recordClosed(reason, witnessed(this.#purse))
     } catch (thrown) {
       this.#needs.observer.log('session not recorded', { session: this.#sessionId, why: asBywayError(thrown).code })
     }

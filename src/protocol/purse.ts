@@ -105,6 +105,14 @@ export function payable(purse: Purse): { up: bigint; down: bigint } {
   }
 }
 
+/**
+ * Bytes this side knows of at the end of a session, paid or not: what it sent, though nobody said any more whether it was delivered, and what
+ * came for flows it had given up. After a loss the provider may ask for these without being doubted.
+ */
+export function witnessed(purse: Purse): { up: bigint; down: bigint } {
+  return { up: most(purse.paidUp, purse.sent), down: payable(purse).down + purse.discarding }
+}
+
 /** Bytes this side still accepts to pay without having seen them: the same function of history that limits the provider's risk. */
 export function tolerance(purse: Purse): bigint {
   const paidBytes = purse.paidBefore + purse.paidUp + purse.paidDown
