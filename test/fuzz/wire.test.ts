@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { throughLink } from './frames.ts'
 import { fuzz, type Target } from './run.ts'
-import { TARGETS, throughLink } from './wire.ts'
+import { TARGETS } from './wire.ts'
 
 const INPUTS = 2_000
 /** Room for what the runtime itself keeps; a leak of one small object an input would be twice this over a long run. */
