@@ -74,7 +74,7 @@ export interface Deposits {
    * channel with room. Opens a root when there is none.
    */
   channelFor(payee: Hex, besides?: ChannelRef): Promise<PayingChannel>
-  /** Whether so much of the channel is used that the next should be prepared. */
+  /** Whether so much of the channel is used, or so little of its root's time left, that the next should be prepared. */
   nearlyUsed(channel: Channel): boolean
   /** Asks the chain what became of roots of whose transaction no answer came, and for roots of this wallet that the records lack. */
   recover(): Promise<void>
@@ -246,7 +246,7 @@ export function createDeposits(needs: DepositNeeds): Deposits {
     await vault.record({ kind: 'root-opened', rootId, tx: NO_TX, atMs })
   }
 
-  return { channelFor, nearlyUsed, recover }
+  return { channelFor, nearlyUsed: (channel) => nearlyUsed(channel) || !lives(channel), recover }
 }
 
 /** The transaction is not known any more: the daemon stopped before its answer came. */

@@ -31,7 +31,7 @@ import type { CloseReason } from '../wallet/records.ts'
 import type { Vault } from '../wallet/vault.ts'
 import { type ExitNeeds, serveFlows } from './exit.ts'
 import { Gate } from './gate.ts'
-import type { PresentedChannel } from './terms.ts'
+import { EXPIRY_MARGIN_S, type PresentedChannel } from './terms.ts'
 
 /** The consumer learns the provider's count this often at least while bytes move: it pays uploads by it. */
 const METER_STEPS_PER_WINDOW = 16n
@@ -42,6 +42,10 @@ const METER_FLUSH_MS = 10
 export const UNPAID_LIMIT_MS = 30_000
 /** Consumers ping every 5 s. One that says nothing for this long lost its line or its power, and nobody will tell us. */
 export const SILENCE_LIMIT_MS = 30_000
+/** A session may go on into the margin in which none is opened any more, and move; what is earned later could not be claimed in peace. */
+const SERVED_MARGIN_S = EXPIRY_MARGIN_S / 2
+/** What the ledger calls the ends of sessions; all others are peers lost. */
+const REASONS: { readonly [code in ErrorCode]?: CloseReason } = { UNPAID: 'unpaid', CAP_EXCEEDED: 'cap-reached', ROOT_EXPIRED: 'expired' }
 /** Enough for a browser with many tabs; more flows than this on one line is abuse. */
 const MAX_LINKS = 1_024
 
@@ -266,10 +270,14 @@ export class ProviderSession {
     this.#sendMeter()
   }
 
-  /** Called now and then: ends a session that fell silent, or whose flows wait for a voucher that does not come. */
+  /** Called now and then: ends a session that fell silent, whose root runs out, or whose flows wait for a voucher that does not come. */
   tick(nowMs: number): void {
     if (nowMs - this.#lastHeardMs > SILENCE_LIMIT_MS) {
       void this.close('peer-lost')
+      return
+    }
+    if (nowMs / 1000 > this.channel.descriptor.expiry - SERVED_MARGIN_S) {
+      this.fail(new BywayError('ROOT_EXPIRED', 'the root of this session runs out; move to another, or open a new session'))
       return
     }
     if (this.#gate.waiting === 0) {
@@ -287,8 +295,7 @@ export class ProviderSession {
   fail(error: BywayError): void {
     if (this.closed) return
     this.#control.send('bye', farewell(error))
-    const reason: CloseReason = error.code === 'UNPAID' ? 'unpaid' : error.code === 'CAP_EXCEEDED' ? 'cap-reached' : 'peer-lost'
-    void this.close(reason)
+    void this.close(REASONS[error.code] ?? 'peer-lost')
   }
 
   /** Ends the session: links go, the row in the ledger closes with what was carried. Never throws; resolves once that is durable. */
