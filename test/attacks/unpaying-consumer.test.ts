@@ -16,6 +16,7 @@ import { newWallet, openRoot, Rogue, type RogueRoot, type Seller, sessionOf, sig
 import { firehose, type Origin, origin, Recorder, settled, sink, slowDisk } from './world.ts'
 
 const PRICE = 100_000n
+const HOUR_S = 3_600
 /** A voucher is a floor: each channel gives away less than one unit's worth. */
 const ROUNDING_BYTES = GIB / PRICE + 1n
 
@@ -189,6 +190,28 @@ test('a new root of the same payer brings no new credit; a new payer does', asyn
   const stranger = await Rogue.open(w.seller, openRoot(w.chain, w.seller.payee))
   const flow = await stranger.flow(w.source.port)
   await flow.bytes(STRANGER_WINDOW_BYTES / 2n)
+})
+
+test('a session does not outlive its root, after which its payer could take the money back', async (t) => {
+  const clock = { aheadMs: 0, nowMs: () => Date.now() + clock.aheadMs }
+  const w = await world(t, { clock })
+  const expiry = Math.floor(Date.now() / 1000) + 2 * HOUR_S
+  const [root, later] = [openRoot(w.chain, w.seller.payee, { expiry }), openRoot(w.chain, w.seller.payee, { expiry: expiry + HOUR_S })]
+  const [rogue, control] = [await Rogue.open(w.seller, root), await Rogue.open(w.seller, later)]
+  const pass = async (minutes: number) => {
+    for (let left = minutes * 60; left > 0; left -= 25) {
+      clock.aheadMs += 25_000
+      for (const { control: link } of [rogue, control]) link.send('ping', { nonce: 1n })
+      for (const { control: link } of [rogue, control]) await link.next('pong')
+    }
+  }
+  await pass(80)
+  await rogue.pay(0n, 100_000n)
+  await pass(11)
+  assert.equal((await rogue.control.next('bye')).body.code, 'ROOT_EXPIRED')
+  await until(() => w.seller.provider.sessions().length === 1, 'it ended, alone')
+  assert.equal(w.observer.counted('sessions', 'expired'), 1)
+  await control.pay(0n, 100_000n)
 })
 
 /** A thousand sessions of this payer that were paid in full, as the journal would hold them. */
