@@ -58,6 +58,7 @@ test('a megabyte each way is carried, counted alike on both sides, paid and clai
   assert.equal(claim!.amount, bought!.channel.cumulative)
   assert.equal(seller.claims.claimable(), 0n)
   await assert.rejects(seller.claims.claim(), { code: 'CLAIM_NOTHING' })
+  await Promise.all([buyer.vault.close(), seller.vault.close()])
   server.close()
 })
 
@@ -68,7 +69,7 @@ test('a pair that meets again starts from its history, a stranger does not', asy
   const meet = async (known?: { home: string; wallet: Buffer }) => {
     const buyer = await startConsumer({ chain, offers: () => [seller.offer], ...known })
     const { stream } = await buyer.consumer.dial({ destination: parseDestination('127.0.0.1', port), parameters: anyRoute }, never)
-    const [{ window }] = seller.provider.sessions() as [{ window: bigint }]
+    const window = seller.provider.sessions()[0]!.window
     stream.resume().end()
     await once(stream, 'end')
     await buyer.consumer.close()

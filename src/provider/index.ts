@@ -68,6 +68,8 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
   const { vault, observer, clock, terms } = needs
   const sessions = new Map<Hex, ProviderSession>()
   const byPayer = new Map<Hex, ProviderSession>()
+  /** Ids that open sessions had before they moved to another channel. */
+  const formerIds = new Map<Hex, ProviderSession>()
   /** Openings of one payer run one after the other, so that they agree on what is unpaid. */
   const queues = new Map<Hex, Promise<void>>()
 
@@ -148,6 +150,8 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
         return enter()
       })
       sessions.delete(left)
+      // A flow link that was on its way during the move still names the old row.
+      formerIds.set(left, session)
     }
     // It may have ended meanwhile: one that is kept here then would never leave again.
     if (session.closed) return
@@ -176,6 +180,7 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     dial: dialFor,
     peakOf,
     onClosed(session: ProviderSession) {
+      for (const [id, moved] of formerIds) if (moved === session) formerIds.delete(id)
       sessions.delete(session.id)
       if (byPayer.get(session.payer) === session) byPayer.delete(session.payer)
     },
@@ -220,7 +225,7 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
   }
 
   function attach(link: Link, message: MessageBody<'attach'>): void {
-    const session = sessions.get(message.sessionId)
+    const session = sessions.get(message.sessionId) ?? formerIds.get(message.sessionId)
     // One that is closing has counted its links already.
     const known = session !== undefined && !session.closed && timingSafeEqual(fromHex(session.token, 32), fromHex(message.token, 32))
     if (message.version !== PROTOCOL_VERSION) throw new BywayError('PROTOCOL_VERSION', `this node speaks version ${PROTOCOL_VERSION}`)
