@@ -76,16 +76,23 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
   const routes = createRoutes({ ...needs, chainId: needs.domain.chainId, channels: needs.domain.channels })
   /** One session a provider, shared by all its flows; the promise is there while it opens. */
   const sessions = new Map<Hex, { opening: Promise<ConsumerSession>; session?: ConsumerSession; idleSinceMs?: number }>()
+  /** Sessions that are over but still write their last voucher down. */
+  const endings = new Map<Hex, Promise<void>>()
   let closing = false
 
   function sessionWith(offer: SignedOffer): Promise<ConsumerSession> {
     const { nodeKey } = offer.body
     const known = sessions.get(nodeKey)
     if (known !== undefined && known.session?.closed === undefined) return known.opening
-    const opening = ConsumerSession.open(offer, needs, (closed) => {
+    const onClosed = (closed: ConsumerSession) => {
       forget()
+      const ended = closed.ended.finally(() => {
+        if (endings.get(nodeKey) === ended) endings.delete(nodeKey)
+      })
+      endings.set(nodeKey, ended)
       if (closed.closed !== undefined && !closed.left) routes.failed(nodeKey, closed.closed.code)
-    })
+    }
+    const opening = (endings.get(nodeKey) ?? Promise.resolve()).then(() => ConsumerSession.open(offer, needs, onClosed))
     const entry: { opening: Promise<ConsumerSession>; session?: ConsumerSession } = { opening }
     const forget = () => {
       if (sessions.get(nodeKey) === entry) sessions.delete(nodeKey)
@@ -145,6 +152,7 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
       closing = true
       clearInterval(ticking)
       await Promise.all([...sessions.values()].map(async ({ session }) => session?.close('shutdown')))
+      await Promise.all(endings.values())
     },
   }
 }

@@ -85,7 +85,7 @@ export class Payments {
       markSigned(purse, statement)
       this.#needs.observer.count('vouchers')
       this.#needs.send({ sessionId, up, down, cumulative, signature })
-    } while (dueBytes(this.#account.purse) >= stepBytes(this.#account.purse))
+    } while (!this.#held && dueBytes(this.#account.purse) >= stepBytes(this.#account.purse))
   }
 
   /** Stops signing and waits for the voucher under way. */

@@ -42,6 +42,7 @@ export class ConsumerSession {
   readonly offer: SignedOffer
   readonly openedAtMs: number
   closed: BywayError | undefined
+  readonly #ended = Promise.withResolvers<void>()
   /** We ended it, in order: nothing speaks against the provider. */
   left = false
   #control: Link
@@ -141,6 +142,11 @@ export class ConsumerSession {
 
   get purse(): Readonly<Purse> {
     return this.#purse
+  }
+
+  /** Resolves once nothing more is signed and all of it is on disk: only then may another session with this provider begin. */
+  get ended(): Promise<void> {
+    return this.#ended.promise
   }
 
   get flows(): number {
@@ -392,6 +398,7 @@ export class ConsumerSession {
     } catch (thrown) {
       this.#needs.observer.log('session not recorded', { session: this.#sessionId, why: asBywayError(thrown).code })
     }
+    this.#ended.resolve()
   }
 }
 
