@@ -20,7 +20,6 @@ function gated() {
         () => done.push(name),
         () => done.push(`${name} gave up`),
       )
-    return granted
   }
   const pay = (down: bigint) => acceptStatement(till, { up: 0n, down, cumulative: down }, till.window)
   return { till, gate, done, wait, pay }
