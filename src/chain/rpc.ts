@@ -129,7 +129,7 @@ export function createRpc(options: RpcOptions): Rpc {
       }
       throw new BywayError('RPC_UNREACHABLE', `no RPC endpoint answers (${fault})`, {
         facts: { hosts: hosts.join(' '), method },
-        hint: 'check that the node runs and the URL is right; a second URL is used when the first fails',
+        hint: 'is the chain running (`npm start` runs the local one), and is the URL right? A second URL is used when the first fails',
       })
     },
   }

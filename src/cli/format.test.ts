@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clip, formatBytes, formatDuration, formatUsd, shortHex, tableLines } from './format.ts'
+import { clip, counted, formatBytes, formatDuration, formatUsd, shortHex, stackedLines, tableLines } from './format.ts'
 
 test('bytes read in binary units, rounded down', () => {
   const rows: [bigint | number, string][] = [
@@ -58,4 +58,15 @@ test('a cell cannot drive the terminal or fake a row', () => {
 test('clips by characters', () => {
   assert.equal(clip('a🇨🇭b', 2), 'a🇨🇭')
   assert.equal(clip('abc', 0), '')
+})
+
+test('rows too wide for a terminal stand as pairs under their first cell, empty cells left out', () => {
+  const columns = ['session', 'peer', 'country', 'why nothing'].map((title) => ({ title }))
+  const row = ['0x12', '0x34', 'de', '']
+  assert.deepEqual(stackedLines(columns, [row], 30), ['0x12', '  peer 0x34   country de'])
+  assert.deepEqual(stackedLines(columns, [row], 20), ['0x12', '  peer 0x34', '  country de'])
+})
+
+test('one thing is not many', () => {
+  assert.deepEqual([counted(0, 'byte'), counted(1n, 'byte'), counted(2, 'byte')], ['0 bytes', '1 byte', '2 bytes'])
 })

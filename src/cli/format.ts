@@ -61,6 +61,28 @@ export function tableLines(columns: readonly Column[], rows: readonly (readonly 
   )
 }
 
+/**
+ * The same for a terminal too narrow for that: each row as its first cell and, below it, `title value` pairs, as many a line as fit. Empty
+ * cells are left out.
+ */
+export function stackedLines(columns: readonly Column[], rows: readonly (readonly string[])[], most: number): string[] {
+  return rows.flatMap(([first = '', ...rest]) => {
+    const pairs = rest.flatMap((cell, i) => (cell === '' ? [] : [`${columns[i + 1]!.title} ${printable(cell)}`]))
+    const lines = [printable(first)]
+    for (const pair of pairs) {
+      const longer = `${lines.at(-1)}${PAIR_GAP}${pair}`
+      if (lines.length > 1 && width(longer) <= most) lines[lines.length - 1] = longer
+      else lines.push(`  ${pair}`)
+    }
+    return lines
+  })
+}
+
+const PAIR_GAP = '   '
+
+/** `1 session`, `3 sessions`. */
+export const counted = (count: number | bigint, noun: string): string => `${count} ${noun}${Number(count) === 1 ? '' : 's'}`
+
 /** The first `columns` characters: a line that is rewritten must not wrap. */
 export function clip(text: string, columns: number): string {
   return characters(text).slice(0, Math.max(0, columns)).join('')

@@ -1,7 +1,7 @@
 /** `byway ledger`: every session of every home, and whether the numbers add up. */
 import type { Command } from 'commander'
 import { type Ledger, type LedgerRow, ledgerOf, REASON_CODES } from '../wallet/ledger.ts'
-import { formatBytes, formatUsd, shortHex } from './format.ts'
+import { counted, formatBytes, formatUsd, shortHex } from './format.ts'
 import { readHomes } from './homes.ts'
 import type { Output } from './output.ts'
 import type { Env } from './resolve.ts'
@@ -16,11 +16,11 @@ export async function ledger(command: Command, env: Env, output: Output): Promis
       output.line(output.style('bold', `${node.name} (${node.role})`))
       if (node.role === 'provider') showProvider(node, output)
       else showConsumer(node, output)
-      for (const code of new Set(node.rows.map((row) => row.reasonCode).filter((code) => code !== undefined))) {
-        output.line(`  ${code}: ${REASON_CODES[code]}`)
-      }
       if (!node.identityHolds) output.line(output.style('red', 'the accounts do not add up: please report this'))
     }
+    const reasons = new Set(ledgers.flatMap(({ rows }) => rows.flatMap(({ reasonCode }) => reasonCode ?? [])))
+    if (reasons.size > 0) output.line()
+    for (const code of reasons) output.line(`${code}: ${REASON_CODES[code]}`)
   })
 }
 
@@ -57,7 +57,7 @@ function showProvider({ rows, totals }: Ledger, output: Output): void {
   const { earned, claimed, claimable, fees } = totals
   output.line(
     `earned ${formatUsd(earned)} = claimed ${formatUsd(claimed)} + claimable ${formatUsd(claimable)} + fees ${formatUsd(fees)}; ` +
-      `${totals.up + totals.down} bytes in ${totals.sessions} sessions`,
+      `${counted(totals.up + totals.down, 'byte')} in ${counted(totals.sessions, 'session')}`,
   )
 }
 
@@ -70,6 +70,6 @@ function showConsumer({ rows, totals }: Ledger, output: Output): void {
   const { deposited, spent, unspent, refunded } = totals
   output.line(
     `deposited ${formatUsd(deposited)} = spent ${formatUsd(spent)} + unspent ${formatUsd(unspent)} + refunded ${formatUsd(refunded)}; ` +
-      `${totals.up + totals.down} bytes in ${totals.sessions} sessions`,
+      `${counted(totals.up + totals.down, 'byte')} in ${counted(totals.sessions, 'session')}`,
   )
 }

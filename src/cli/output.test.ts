@@ -28,6 +28,17 @@ test('people get tables and talk, and no JSON', () => {
   assert.equal(err(), 'listening\n')
 })
 
+test('a table wider than the terminal is not wrapped', () => {
+  const wide = capture({ tty: true, env: { NO_COLOR: '1' } })
+  const columns = [{ title: 'node' }, { title: 'wallet' }, { title: 'balance' }]
+  wide.output.table(columns, [['consumer', '0x3c1f', '$1.00']])
+  wide.output.table(columns, [['consumer', '0x3c1f3c1f3c1f3c1f3c1f', '$1000.000001']])
+  assert.equal(
+    wide.out(),
+    'node      wallet  balance\nconsumer  0x3c1f  $1.00\nconsumer\n  wallet 0x3c1f3c1f3c1f3c1f3c1f\n  balance $1000.000001\n',
+  )
+})
+
 test('programs get JSON lines on stdout and nothing else anywhere', () => {
   const { output, out, err } = capture({ json: true, tty: true })
   output.table([{ title: 'exit' }], [['de']])

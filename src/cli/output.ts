@@ -9,7 +9,7 @@ import { CommanderError } from 'commander'
 import { jsonText, printable, withoutUrlPaths } from '../api/json.ts'
 import { errorFacts, errorMessage } from '../api/problem.ts'
 import { asBywayError, BywayError, ERRORS } from '../protocol/errors.ts'
-import { type Column, clip, tableLines } from './format.ts'
+import { type Column, clip, stackedLines, tableLines } from './format.ts'
 import type { Env } from './resolve.ts'
 
 type Format = Parameters<typeof styleText>[0]
@@ -23,7 +23,7 @@ export interface Output {
   readonly style: Style
   /** Data for people, on stdout. Nothing under `--json`. */
   line(text?: string): void
-  /** A table for people, on stdout. Nothing under `--json`. */
+  /** A table for people, on stdout; rows under each other where the terminal is too narrow. Nothing under `--json`. */
   table(columns: readonly Column[], rows: readonly (readonly string[])[]): void
   /** Talk for people, on stderr. Nothing under `--json`. */
   note(text: string): void
@@ -85,6 +85,12 @@ export function createOutput({ stdout, stderr, env, json }: OutputOptions): Outp
     },
     table: (columns, rows) => {
       const [title = '', ...rest] = tableLines(columns, rows)
+      const most = stdout.isTTY === true ? (stdout.columns ?? USUAL_COLUMNS) : Number.POSITIVE_INFINITY
+      if ([title, ...rest].some((line) => line.length > most)) {
+        // A table that wraps is no table.
+        for (const line of stackedLines(columns, rows, most)) output.line(line)
+        return
+      }
       output.line(style('bold', title))
       for (const row of rest) output.line(row)
     },

@@ -78,7 +78,8 @@ function show(
         { title: 'up', align: 'right' },
         { title: 'down', align: 'right' },
         { title: 'unpaid', align: 'right' },
-        { title: 'flows', align: 'right' },
+        // A provider counts the links it keeps for a consumer, busy or idle.
+        { title: role === 'provider' ? 'links' : 'flows', align: 'right' },
       ],
       sessions.map((s) => [
         shortHex(s.id),

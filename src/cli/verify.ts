@@ -5,6 +5,7 @@ import { domainSeparator, recoverSigner, voucherDigest } from '../protocol/vouch
 import { realDisk } from '../wallet/disk.ts'
 import { readJournal } from '../wallet/journal.ts'
 import { type RecoverVoucher, verifyBook } from '../wallet/verify.ts'
+import { counted } from './format.ts'
 import { chainOf, readHomes } from './homes.ts'
 import type { Output } from './output.ts'
 import { createProgress } from './progress.ts'
@@ -32,7 +33,7 @@ export async function verify(command: Command, env: Env, output: Output): Promis
     })
     const equal = firstDifference === undefined
     nodes.push({ name: home.name, home: home.paths.home, equal, checked, ...(equal ? {} : { firstDifference }) })
-    const counts = Object.entries(checked).map(([what, count]) => `${count} ${what}`)
+    const counts = Object.entries(checked).map(([what, count]) => `${counted(count, what.replace(/s$/, ''))}`)
     output.line(`${equal ? output.style('green', 'equal') : output.style('red', 'DIFFERENT')}  ${home.name}: ${counts.join(', ')}`)
     if (firstDifference !== undefined) {
       const { what, expected, found } = firstDifference
