@@ -120,3 +120,9 @@ test('a folder that cannot be locked is DISK_FAILED, not STATE_LOCKED', async ()
   const folderInItsPlace = { lock: paths.home, pid: paths.pid }
   await assert.rejects(acquireLock(folderInItsPlace, 1), { code: 'DISK_FAILED' })
 })
+
+test('a folder that cannot be made is an error of the disk, with what to do', async () => {
+  const { home } = freshHome()
+  await writeFile(home, 'a file, not a folder')
+  await assert.rejects(acquireLock(homePaths(join(home, 'below')), 1), { code: 'DISK_FAILED', hint: /--home/ })
+})

@@ -33,7 +33,11 @@ const held = new Set<DatabaseSync>()
 
 /** Takes the folder for this process until it releases it or ends. STATE_LOCKED when another process has it. */
 export async function acquireLock(paths: Pick<HomePaths, 'lock' | 'pid'>, nowMs: number): Promise<StateLock> {
-  await mkdir(dirname(paths.lock), { recursive: true, mode: 0o700 })
+  const folder = dirname(paths.lock)
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
+    const hint = 'name a folder that this user may write to with --home'
+    throw new BywayError('DISK_FAILED', `could not make the folder ${folder}: ${cause.code}`, { cause, facts: { folder }, hint })
+  })
   const database = lockFile(paths.lock)
   if (database === undefined) throw locked(paths.lock, await holderOf(paths.pid))
   held.add(database)
