@@ -2,6 +2,7 @@
  * Providers that claim more than they carried: in every message that can say so, a consumer loses at most the credit window.
  *
  * Loss is measured outside the consumer: what the vouchers in the impostor's hands buy, less the bytes that really arrived or were really sent.
+ * Longer than 400 lines because it goes through every message that carries a number, one after the other.
  */
 import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
@@ -161,7 +162,10 @@ test('accepted: bytes that did arrive are no matter of belief, however often the
   }
   assert.equal(w.observer.warnings.has('METER_DIVERGED'), false)
   assert.equal(w.buyer.vault.book.counterparty(w.impostor.payee).disputedBytes, 0n)
-  assert.ok(arrived - w.impostor.claimed() <= 150_000n)
+  // A session that lasts pays for all of them.
+  await w.open()
+  arrived += 150_000n
+  await until(() => w.impostor.claimed() === arrived, 'everything that arrived is paid')
 })
 
 test('accepted: another debt than the vouchers say, a voucher of somebody else', async (t) => {
