@@ -7,10 +7,13 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { after, type TestContext, test } from 'node:test'
+import { STRANGER_WINDOW_BYTES } from '../../src/protocol/credit.ts'
 import { type FlowStream, splice } from '../../src/tunnel/index.ts'
 import { seeded } from '../fuzz/mutate.ts'
+import { MemoryChain } from '../support/memory-chain.ts'
+import { startProvider } from '../support/pair.ts'
 import { assertBooksAgree, ending, type HonestPair, honestPair } from './pair.ts'
-import { until } from './rogue.ts'
+import { openRoot, Rogue, until } from './rogue.ts'
 import { echo, firehose, heldBytes, type Origin, origin, settled, sink } from './world.ts'
 
 const measured: string[] = []
@@ -239,4 +242,34 @@ test('uploads are counted as delivered when their links are cut', async (t) => {
   const { bytes } = assertBooksAgree(pair)
   measured.push(`40 uploads cut: ${bytes} bytes paid, ${delivered} delivered`)
   assert.equal(bytes, delivered)
+})
+
+test('a flow is not called done while its last bytes wait for payment', async (t) => {
+  const chain = new MemoryChain()
+  const seller = await startProvider({ chain })
+  t.after(async () => {
+    await seller.provider.close()
+    await seller.vault.close()
+  })
+  const UPLOAD = 300_000
+  // Both ends have nothing more to say, but the exit may not carry the last bytes yet.
+  const hole = await originOf(t, (socket, self) => {
+    sink(socket, self)
+    socket.end()
+  })
+  const rogue = await Rogue.open(seller, openRoot(chain, seller.payee))
+  const flow = await rogue.flow(hole.port)
+  flow.link.sendData(Buffer.alloc(UPLOAD), () => {})
+  flow.send('end', {})
+  await settled(() => BigInt(hole.received))
+  assert.ok(hole.received <= Number(STRANGER_WINDOW_BYTES))
+  assert.deepEqual(
+    flow.inbox.map(({ name }) => name),
+    ['end'],
+  )
+  await rogue.pay(200_000n, 0n)
+  assert.deepEqual((await flow.next('done')).body, { up: BigInt(UPLOAD), down: 0n })
+  await until(() => hole.received === UPLOAD, 'all was delivered')
+  rogue.leave()
+  flow.link.destroy()
 })

@@ -236,12 +236,13 @@ test('flow links need the id and the token of an open session', async (t) => {
     [{ version: 2, sessionId, token }, 'PROTOCOL_VERSION'],
   ] as const) {
     const link = await dial(w.seller)
+    // What it says after that, in the same breath, is not heard: no second guess on one connection.
     link.send('attach', attach)
-    assert.equal((await link.next('refused')).body.code, code)
-    // What it says after that is not heard: no second guess on one connection.
     link.send('attach', { version: 1, sessionId, token })
+    assert.equal((await link.next('refused')).body.code, code)
     await link.gone()
     assert.deepEqual(link.inbox, [])
+    assert.equal(w.seller.provider.sessions()[0]!.links, 0)
   }
   assert.equal(w.observer.counted('handshakes_failed', 'SESSION_UNKNOWN'), 2)
   await rogue.attach()

@@ -12,7 +12,7 @@ import type { FlowStream } from '../../src/tunnel/index.ts'
 import { seeded } from '../fuzz/mutate.ts'
 import { assertBooksAgree, type HonestPair, honestPair } from './pair.ts'
 import { until } from './rogue.ts'
-import { origin, settled } from './world.ts'
+import { origin, settled, slowDisk } from './world.ts'
 
 const PRICE = 10_000_000n
 const CAP = 10_000n
@@ -82,7 +82,8 @@ test('one download crosses twenty channels, byte for byte', async (t) => {
 })
 
 test('four flows, both ways at once, cross channels together', async (t) => {
-  const pair = await honestPair(t, small)
+  // A slow disk: while a new row is being written the provider counts on.
+  const pair = await honestPair(t, { ...small, consumer: { ...small.consumer, disk: slowDisk(15) } })
   const payload = randomBytes(3_000_000)
   const source = await mirror(payload)
   t.after(() => source.close())
@@ -91,7 +92,7 @@ test('four flows, both ways at once, cross channels together', async (t) => {
   await pair.close()
   const sum = assertBooksAgree(pair)
   measured.push(`four flows both ways: ${sum.sessions} channels, ${sum.units} units, unpaid ${sum.unpaid}, disputed ${sum.disputed}`)
-  assert.ok(sum.sessions >= 20)
+  assert.ok(sum.sessions >= 15)
   assert.deepEqual({ bytes: sum.bytes, unpaid: sum.unpaid, disputed: sum.disputed }, { bytes: 19_600_134n, unpaid: 0n, disputed: 0n })
   await assertClaimed(pair, sum.units)
 })
