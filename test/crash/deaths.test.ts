@@ -34,6 +34,7 @@ test(`an honest pair gets over ${DEATHS} deaths of its consumer, each with unpai
   }
   t.diagnostic(`${carried} bytes were under way`)
   await made.stop('buyer')
+  await made.untilNoSession()
   const { differences } = await compareLedgers(made.journal('seller'), made.journal('buyer'))
   assert.deepEqual(differences, [])
 })

@@ -5,20 +5,22 @@
  */
 import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import type { MessageBody, MessageName } from '../../src/protocol/messages.ts'
+import type { Message, MessageBody, MessageName } from '../../src/protocol/messages.ts'
 import { Link } from '../../src/tunnel/index.ts'
 import type { Side } from './time-travel.ts'
 
 export const FAULTS = ['cut before', 'cut after', 'lost', 'death before', 'death after'] as const
 export type Fault = (typeof FAULTS)[number]
 export type FrameName = MessageName | 'data'
+/** A frame on the control link tells the two ends of it apart from links that carry flows. */
+const CONTROL: ReadonlySet<FrameName> = new Set(['session', 'accepted', 'refused', 'pay', 'paid', 'meter', 'lost'])
 
 /** A lost message is followed by silence this long, then by the end of the link: nobody waits for minutes here. */
 const SILENCE_MS = 30
 
 interface Plan {
   fault: Fault
-  frame: FrameName
+  frame: FrameName | 'any'
   side: Side
   /** Strikes at its nth such frame. */
   nth: number
@@ -36,12 +38,18 @@ export class Faults {
   readonly #silent = new WeakSet<Link>()
   /** The consumer's ends of links that carry flows. */
   readonly #flowLinks = new Set<Link>()
+  readonly #controlLinks = new WeakSet<Link>()
   #over = Promise.withResolvers<void>()
   /** The journal of the node that died, as it was in that moment. */
   copy: Buffer | undefined
   struck = false
+  /** Whether that ends the session: on its control link, or with its sender. */
+  sessionEnds = false
   /** May change a message before it is sent. */
   alter: (<N extends MessageName>(name: N, body: MessageBody<N>) => MessageBody<N>) | undefined
+
+  /** Hears every message before it is sent, as the node made it. */
+  onSend: ((side: Side, message: Message) => void) | undefined
 
   /** Takes over all links of this process until {@link uninstall}. */
   constructor(sellerPort: () => number) {
@@ -49,9 +57,13 @@ export class Faults {
     const [send, sendData] = [this.#send, this.#sendData]
     const through = this.#through.bind(this)
     const altered = <N extends MessageName>(name: N, body: MessageBody<N>) => this.alter?.(name, body) ?? body
+    const heard = (link: Link, message: Message) => this.onSend?.(this.#sideOf(link), message)
     Link.prototype.send = function (this: Link, name, body) {
       const message = altered(name, body)
-      through(this, name, () => send.call(this, name, message as never))
+      through(this, name, () => {
+        heard(this, { name, body } as Message)
+        send.call(this, name, message as never)
+      })
     }
     Link.prototype.sendData = function (this: Link, chunk, written) {
       // Swallowed, the frame counts as sent: its sender cannot know.
@@ -70,6 +82,7 @@ export class Faults {
     this.#seen = 0
     this.copy = undefined
     this.struck = false
+    this.sessionEnds = false
     this.#over = Promise.withResolvers()
   }
 
@@ -115,13 +128,15 @@ export class Faults {
   #through(link: Link, frame: FrameName, send: () => void): boolean {
     const side = this.#sideOf(link)
     if (frame === 'attach') this.#flowLinks.add(link)
+    if (CONTROL.has(frame)) this.#controlLinks.add(link)
     if (this.#dead === side || this.#silent.has(link)) return false
     const plan = this.#plan
-    if (plan === undefined || plan.frame !== frame || plan.side !== side || ++this.#seen !== plan.nth) {
+    if (plan === undefined || (plan.frame !== frame && plan.frame !== 'any') || plan.side !== side || ++this.#seen !== plan.nth) {
       send()
       return true
     }
     this.struck = true
+    this.sessionEnds = this.#controlLinks.has(link) || plan.fault.startsWith('death')
     const cut = () => {
       const other = this.#otherEnd(link)
       if (other === undefined) this.#over.resolve()

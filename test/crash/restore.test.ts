@@ -273,7 +273,12 @@ test(`${RESTORES} random old copies: noticed, agreed on, and never two signature
     for (const side of ['seller', 'buyer'] as const) copies[side].push(await made.copy(side))
     // Both at once is possible too, and the chain may be down for a while.
     const sides: Side[] = random.chance(0.15) ? ['seller', 'buyer'] : [random.pick(['seller', 'buyer'] as const)]
-    for (const side of sides) await made.putBack(side, random.pick(copies[side]))
+    let older = false
+    for (const side of sides) {
+      const copy = random.pick(copies[side])
+      older ||= copy !== copies[side].at(-1)
+      await made.putBack(side, copy)
+    }
     const other = sides[0] === 'seller' ? 'buyer' : 'seller'
     if (sides.length === 1 && random.chance(0.5)) await restart(made, other)
     if (sides.includes('seller')) await made.startSeller()
@@ -295,7 +300,9 @@ test(`${RESTORES} random old copies: noticed, agreed on, and never two signature
       noticed++
       assert.ok(made.restored.buyer.length > 0, 'the consumer did not notice that its provider knows more')
     }
-    if ([...known.values()].every(([a, b]) => a === b)) assert.deepEqual(made.restored, { seller: [], buyer: [] }, 'a false alarm')
+    // Two copies of one age agree with each other, yet the chain may know of later claims and roots: that is no false alarm.
+    const equal = [...known.values()].every(([a, b]) => a === b)
+    if (equal && !older) assert.deepEqual(made.restored, { seller: [], buyer: [] }, 'a false alarm')
     await restart(made, 'buyer')
     if (!sides.includes('seller')) assertAbove(made, before, marks)
     assert.deepEqual(made.conflicts, [])

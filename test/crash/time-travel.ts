@@ -11,7 +11,7 @@ import type { MessageBody } from '../../src/protocol/messages.ts'
 import { type Observer, silent } from '../../src/protocol/observe.ts'
 import { type SignedOffer, signOffer } from '../../src/protocol/offer.ts'
 import { createCertificate, listenTls } from '../../src/tunnel/index.ts'
-import { realDisk } from '../../src/wallet/disk.ts'
+import { type Disk, powerCutDisk, realDisk } from '../../src/wallet/disk.ts'
 import { readJournal } from '../../src/wallet/journal.ts'
 import { type Ledger, ledgerOf } from '../../src/wallet/ledger.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
@@ -25,6 +25,8 @@ export type Side = 'seller' | 'buyer'
 
 const PIECE_BYTES = 32_768
 const LOOK_EVERY_MS = 2
+/** Of a laptop's disk: long enough that messages could overtake it. */
+const SYNC_MS = 4
 
 export interface Impostor {
   /** Resolves when a consumer opened a session. */
@@ -79,6 +81,7 @@ export class TimeTravel {
       home: join(this.folder, 'seller'),
       keys: this.#keys,
       pricePerGib: PRICE,
+      disk: lateDisk(),
       observer: this.#observer('seller'),
       // An origin that echoes, without a socket.
       dial: async () => {
@@ -98,6 +101,7 @@ export class TimeTravel {
       offers: () => [this.#offer!],
       capPerProvider: CAP,
       deposit: CAP,
+      disk: lateDisk(),
       observer: this.#observer('buyer'),
     })
   }
@@ -214,5 +218,26 @@ export class TimeTravel {
     await this.stop('buyer')
     await this.stop('seller')
     await rm(this.folder, { recursive: true })
+  }
+}
+
+/** A disk whose syncs take a while, and whose files hold nothing that was not synced: what a node says too early, a copy of them lacks. */
+function lateDisk(): Disk {
+  const disk = powerCutDisk()
+  return {
+    ...disk,
+    async open(path, how) {
+      const file = await disk.open(path, how)
+      return {
+        get size() {
+          return file.size
+        },
+        append: (bytes) => file.append(bytes),
+        sync: () => delay(SYNC_MS).then(() => file.sync()),
+        truncate: (size) => file.truncate(size),
+        readAll: () => file.readAll(),
+        close: () => file.close(),
+      }
+    },
   }
 }
