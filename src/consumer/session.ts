@@ -19,6 +19,7 @@ import type { CloseReason } from '../wallet/records.ts'
 import type { Vault } from '../wallet/vault.ts'
 import { BrokenFlows } from './broken.ts'
 import type { Deposits, PayingChannel } from './deposits.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { askForFlow, askForSession, LinkPool, OPEN_TIMEOUT_MS } from './links.ts'
 import { beginSession, sessionMessage } from './opening.ts'
 import { Payments } from './payments.ts'
@@ -26,9 +27,6 @@ import { refusal } from './refusals.ts'
 
 /** A wallet that is empty now, or a chain that is silent, is not asked again with every packet. */
 const MOVE_AGAIN_MS = 3_000
-const PING_EVERY_MS = 5_000
-/** Three pings without an answer. */
-const SILENCE_LIMIT_MS = 15_000
 
 export interface SessionNeeds {
   vault: Vault
@@ -53,8 +51,7 @@ export class ConsumerSession {
   #token: Hex
   #sessionId: Hex
   #nextFlow = 1
-  #lastHeardMs: number
-  #pinging: NodeJS.Timeout
+  readonly #heartbeat: Heartbeat
   #moving: Promise<BywayError | undefined> | undefined
   #notMoved: BywayError | undefined
   #movingAgain: NodeJS.Timeout | undefined
@@ -115,7 +112,6 @@ export class ConsumerSession {
     this.#needs = needs
     this.#onClosed = onClosed
     this.openedAtMs = needs.clock.nowMs()
-    this.#lastHeardMs = this.openedAtMs
     this.#payments = new Payments(this.#account(), {
       ...needs,
       separator,
@@ -126,7 +122,11 @@ export class ConsumerSession {
       onShort: () => void this.#move(),
       onError: (error) => this.fail(error),
     })
-    this.#pinging = setInterval(() => this.#ping(), PING_EVERY_MS)
+    this.#heartbeat = new Heartbeat(
+      needs.clock,
+      (nonce) => this.#control.send('ping', { nonce }),
+      () => this.fail(new BywayError('PROVIDER_LOST', 'the provider fell silent')),
+    )
     control.listen({
       onMessage: (message) => this.#onMessage(message),
       onData: () => this.fail(new BywayError('MESSAGE_UNEXPECTED', 'data on a control link')),
@@ -226,7 +226,7 @@ export class ConsumerSession {
   }
 
   #onMessage(message: Message): void {
-    this.#lastHeardMs = this.#needs.clock.nowMs()
+    this.#heartbeat.heard()
     switch (message.name) {
       case 'meter':
         if (message.body.sessionId === this.#sessionId) this.#onMeter(message.body)
@@ -255,14 +255,6 @@ export class ConsumerSession {
       default:
         throw new BywayError('MESSAGE_UNEXPECTED', `${message.name} has no place in an open session`)
     }
-  }
-
-  #ping(): void {
-    if (this.#needs.clock.nowMs() - this.#lastHeardMs > SILENCE_LIMIT_MS) {
-      this.fail(new BywayError('PROVIDER_LOST', 'the provider fell silent'))
-      return
-    }
-    this.#control.send('ping', { nonce: BigInt(this.#needs.clock.nowMs()) })
   }
 
   /** The session began on a channel that is nearly used up. Stays there if there is no other, as long as it can pay for anything. */
@@ -384,7 +376,7 @@ export class ConsumerSession {
   async #end(error: BywayError, reason: CloseReason): Promise<void> {
     if (this.closed !== undefined) return
     this.closed = error
-    clearInterval(this.#pinging)
+    this.#heartbeat.stop()
     clearTimeout(this.#movingAgain)
     this.#answer?.reject(error)
     this.#pool.close()
