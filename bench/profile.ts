@@ -4,8 +4,9 @@
  *
  *     node bench/profile.ts [--seconds 4] [--flows 16] [--direction down|up] [--save DIR] [--json]
  *
- * Self time, in percent of the time the thread was busy. `(program)` is native code that no JavaScript called: reading and decrypting in the
- * event loop, system calls, copies. `perf record -p PID` takes it apart. --save keeps the profiles for Chrome's developer tools.
+ * Self time, in percent of the time the main thread was busy; the garbage collector's and the disk's threads come on top of it. `(program)`
+ * is native code that no JavaScript called: reading and decrypting in the event loop, system calls, copies. `perf record -p PID` takes it
+ * apart. --save keeps the profiles for Chrome's developer tools.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -229,4 +229,7 @@ function report(systems: readonly System[], results: ReadonlyMap<string, Measure
   else printReport(systems, rows, ratios)
 }
 
-process.exitCode = await main()
+process.exitCode = await main().catch((thrown: Error) => {
+  say(thrown.stack ?? thrown.message)
+  return 1
+})

@@ -279,10 +279,8 @@ function hold({ path, flows }: Extract<Job, { kind: 'hold' }>): Held {
 function release(): Answers['release'] {
   let alive = 0
   onByte = () => alive++
-  for (const [i, connection] of held.entries()) {
-    connection.say(word(ORIGIN.echo), 1)
-    run(() => alive > i, DRAIN_LIMIT_MS)
-  }
+  for (const connection of held) connection.say(word(ORIGIN.echo), 1)
+  run(() => alive === held.length, HOLD_LIMIT_MS)
   held = []
   return { alive }
 }

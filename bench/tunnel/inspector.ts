@@ -6,7 +6,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 export const INSPECTED = { NODE_OPTIONS: '--inspect=127.0.0.1:0' }
 
 /** Between two looks at the stack. */
-const SAMPLE_US = 200
+const SAMPLE_US = 500
+/** Between two looks at the event loop; what Node reports includes it. */
+const LOOP_STEP_MS = 1
 const READY_LIMIT_MS = 10_000
 const LOOK_EVERY_MS = 50
 
@@ -21,6 +23,7 @@ export interface Profile {
   timeDeltas: number[]
 }
 
+/** How late timers fire, in steps of {@link LOOP_STEP_MS}. */
 export interface LoopDelay {
   p50Ms: number
   p99Ms: number
@@ -59,16 +62,15 @@ export async function inspect(logPath: string): Promise<Inspector> {
   return {
     async begin() {
       await evaluate(
-        `globalThis.loopDelay = process.getBuiltinModule('node:perf_hooks').monitorEventLoopDelay({ resolution: 1 }); loopDelay.enable(); 0`,
+        `globalThis.loopDelay = process.getBuiltinModule('node:perf_hooks').monitorEventLoopDelay({ resolution: ${LOOP_STEP_MS} }); loopDelay.enable(); 0`,
       )
       await call('Profiler.start')
     },
     async end() {
-      const loop = (await evaluate(
-        `loopDelay.disable(); ({ p50Ms: loopDelay.percentile(50) / 1e6, p99Ms: loopDelay.percentile(99) / 1e6, maxMs: loopDelay.max / 1e6 })`,
-      )) as LoopDelay
+      const nanos = (await evaluate('loopDelay.disable(); [loopDelay.percentile(50), loopDelay.percentile(99), loopDelay.max]')) as number[]
+      const [p50Ms, p99Ms, maxMs] = nanos.map((value) => Math.max(0, value / 1e6 - LOOP_STEP_MS)) as [number, number, number]
       const { profile } = await call<{ profile: Profile }>('Profiler.stop')
-      return { profile, loop }
+      return { profile, loop: { p50Ms, p99Ms, maxMs } }
     },
     close: () => socket.close(),
   }
