@@ -9,6 +9,7 @@ import { toHex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
 import type { Observer } from '../protocol/observe.ts'
+import { nearlyUsed } from '../protocol/price.ts'
 import { buildTree, type FanoutTree, type LeafProof } from '../protocol/tree.ts'
 import { addressOf, type ChannelRef, type Descriptor, rootIdOf } from '../protocol/voucher.ts'
 import type { Channel, Root } from '../wallet/book.ts'
@@ -58,8 +59,6 @@ export interface DepositNeeds {
   settings: DepositSettings
 }
 
-/** A channel is left for the next one when this part of its cap is used, while there is still room to pay for what is in flight. */
-const USED_PARTS = { numerator: 3n, denominator: 4n }
 /** Providers stop an hour before expiry (their margin); we stop using a root a little earlier. */
 const EXPIRY_MARGIN_S = 2 * 3_600
 const DAY_S = 86_400
@@ -92,7 +91,6 @@ export function createDeposits(needs: DepositNeeds): Deposits {
   let searched = false
 
   const nowS = () => Math.floor(clock.nowMs() / 1000)
-  const nearlyUsed = ({ cumulative, cap }: Channel) => cumulative * USED_PARTS.denominator >= cap * USED_PARTS.numerator
   const lives = ({ root }: Channel) => root.state === 'open' && root.descriptor.expiry > nowS() + EXPIRY_MARGIN_S
   const usable = (channel: Channel) => lives(channel) && !nearlyUsed(channel)
 

@@ -24,6 +24,12 @@ export function numeratorOf(units: bigint): bigint {
   return units << GIB_BITS
 }
 
+/** Whether so much of a channel is used that it should be left, while there is still room to pay for what is in flight. */
+export function nearlyUsed({ cumulative, cap }: { cumulative: bigint; cap: bigint }): boolean {
+  return cumulative * USED_PARTS.denominator >= cap * USED_PARTS.numerator
+}
+const USED_PARTS = { numerator: 3n, denominator: 4n }
+
 /** Most bytes that can be paid on top of `base` before the amount would exceed `cap` units; undefined when bytes are free. */
 export function bytesWithin(cap: bigint, base: bigint, pricePerGib: bigint): bigint | undefined {
   if (pricePerGib === 0n) return undefined

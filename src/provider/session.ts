@@ -14,6 +14,7 @@ import { boughtBytes, creditWindow, type PeakRate } from '../protocol/credit.ts'
 import { asBywayError, BywayError, type ErrorCode } from '../protocol/errors.ts'
 import { farewell, type Message, type Statement } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
+import { nearlyUsed } from '../protocol/price.ts'
 import {
   acceptStatement,
   carriedBytes,
@@ -44,6 +45,8 @@ export const UNPAID_LIMIT_MS = 30_000
 export const SILENCE_LIMIT_MS = 30_000
 /** A session may go on into the margin in which none is opened any more, and move; what is earned later could not be claimed in peace. */
 const SERVED_MARGIN_S = EXPIRY_MARGIN_S / 2
+/** Consumers leave a root two hours before it expires; clocks differ. */
+const LEAVABLE_BEFORE_EXPIRY_S = 3 * EXPIRY_MARGIN_S
 /** What the ledger calls the ends of sessions; all others are peers lost. */
 const REASONS: { readonly [code in ErrorCode]?: CloseReason } = { UNPAID: 'unpaid', CAP_EXCEEDED: 'cap-reached', ROOT_EXPIRED: 'expired' }
 /** Enough for a browser with many tabs; more flows than this on one line is abuse. */
@@ -254,6 +257,7 @@ export class ProviderSession {
   async #move(channel: PresentedChannel, id: Hex, enter: (carried: { up: bigint; down: bigint }) => Promise<Till>): Promise<void> {
     await this.settled()
     if (this.closed) throw new BywayError('SESSION_UNKNOWN', 'the session ended before it could move')
+    if (!this.#mayLeave()) throw new BywayError('MESSAGE_UNEXPECTED', 'a channel is left when it is nearly used up, or its root runs out')
     this.#gate.hold()
     const { paidUp, paidDown } = this.till
     const carried = carriedOver(this.till)
@@ -268,6 +272,12 @@ export class ProviderSession {
     this.#meteredAt = 0n
     this.#gate.release(till)
     this.#sendMeter()
+  }
+
+  /** Each move writes rows that stay, and each channel gives away part of a unit: neither is to be had for nothing. */
+  #mayLeave(): boolean {
+    const secondsLeft = this.channel.descriptor.expiry - this.#needs.clock.nowMs() / 1000
+    return nearlyUsed(this.till) || secondsLeft < LEAVABLE_BEFORE_EXPIRY_S
   }
 
   /** Called now and then: ends a session that fell silent, whose root runs out, or whose flows wait for a voucher that does not come. */
