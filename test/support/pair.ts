@@ -106,6 +106,7 @@ export interface ConsumerOptions {
   offers: () => SignedOffer[]
   capPerProvider?: bigint
   deposit?: bigint
+  rootDays?: number
   observer?: Observer
   clock?: Clock
   disk?: Disk
@@ -128,7 +129,11 @@ export async function startConsumer(options: ConsumerOptions) {
     payees: async () => offers().map((offer) => offer.body.payee),
     clock,
     observer,
-    settings: { deposit: options.deposit ?? 10_000_000n, capPerProvider: options.capPerProvider ?? 1_000_000n, rootDays: 14 },
+    settings: {
+      deposit: options.deposit ?? 10_000_000n,
+      capPerProvider: options.capPerProvider ?? 1_000_000n,
+      rootDays: options.rootDays ?? 14,
+    },
   })
   const consumer = createConsumer({
     vault,
