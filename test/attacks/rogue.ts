@@ -253,6 +253,14 @@ export class Rogue {
     return (await this.control.next('paid')).body
   }
 
+  /** Pays for three quarters of the channel, carried or not, so that it may be left. Returns the bytes of the session paid for. */
+  async useUp(): Promise<bigint> {
+    const { cap } = this.root.tree.proof(this.index)
+    const bytes = ((((cap * 3n) / 4n + 1n) << 30n) - this.accepted.base) / this.seller.offer.body.pricePerGib + 1n
+    await this.pay(0n, bytes)
+    return bytes
+  }
+
   /** Moves to another leaf, of this root or another one. */
   async move(root: RogueRoot, index: number): Promise<void> {
     this.control.send('session', sessionOf(this.control.link, root, this.seller, { index }))
