@@ -2,6 +2,7 @@
  * Consumers that do not pay: whatever they try, a provider loses at most the credit window of their history.
  *
  * Loss is measured outside the provider: bytes the rogue got, less what the vouchers on the provider's disk are worth.
+ * Longer than 400 lines because each way of not paying is one test, and they share what they measure.
  */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
