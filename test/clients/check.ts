@@ -4,7 +4,7 @@ import type { Origin } from './origin.ts'
 
 export interface World {
   exchange: Exchange
-  /** HTTP on 127.0.0.1 and, on another port, the same over TLS; both also on ::1. */
+  /** HTTP on 127.0.0.1 and ::1 and, on another port, the same over TLS. */
   origin: Origin
   /** A folder for what a check writes; gone afterwards. */
   folder: string

@@ -2,16 +2,17 @@
  * The web server that clients reach through the proxy, over HTTP and over TLS with a certificate of its own. It keeps count of what arrives,
  * so that a check can compare both ends.
  */
-import { createCipheriv, createHash } from 'node:crypto'
+import { createCipheriv, createHash, generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { createCertificate } from '../../src/tunnel/index.ts'
 import { page, SUBRESOURCES, subresource } from './page.ts'
-import { mustRun } from './programs.ts'
 
 /** A head this long is rare and legal; Node refuses more than 16 KiB unless told. */
 const LONGEST_HEAD_BYTES = 65_536
@@ -20,6 +21,7 @@ const CHUNK_BYTES = 65_536
 export interface Origin {
   /** `http://127.0.0.1:PORT` */
   http: string
+  /** `https://localhost:PORT`: the name in its certificate. */
   https: string
   /** PEM file of the certificate, for clients that check it. */
   certificate: string
@@ -87,10 +89,11 @@ export async function startOrigin(folder: string): Promise<Origin> {
   const http = await listen(createServer(options), '127.0.0.1', 0)
   const http6 = await listen(createServer(options), '::1', portOf(http))
   const https = await listen(createTlsServer({ ...options, key, cert }), '127.0.0.1', 0)
+  const https6 = await listen(createTlsServer({ ...options, key, cert }), '::1', portOf(https))
 
   return {
     http: `http://127.0.0.1:${portOf(http)}`,
-    https: `https://127.0.0.1:${portOf(https)}`,
+    https: `https://localhost:${portOf(https)}`,
     port: portOf(http),
     certificate: path,
     seen,
@@ -103,7 +106,7 @@ export async function startOrigin(folder: string): Promise<Origin> {
     release: () => released.resolve(),
     aborted: () => aborted.promise,
     async close() {
-      for (const server of [http, http6, https]) {
+      for (const server of [http, http6, https, https6]) {
         server.close()
         server.closeAllConnections()
       }
@@ -157,11 +160,9 @@ async function answer(request: IncomingMessage, response: ServerResponse, releas
   }
 }
 
-async function makeCertificate(folder: string): Promise<{ key: Buffer; cert: Buffer; path: string }> {
-  const [keyPath, path] = [join(folder, 'origin.key'), join(folder, 'origin.pem')]
-  // biome-ignore format: one command line
-  await mustRun('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost',
-    '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', keyPath, '-out', path])
-  const { readFile } = await import('node:fs/promises')
-  return { key: await readFile(keyPath), cert: await readFile(path), path }
+async function makeCertificate(folder: string): Promise<{ key: string; cert: string; path: string }> {
+  const { key, cert } = await createCertificate(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey, new Date())
+  const path = join(folder, 'origin.pem')
+  await writeFile(path, cert)
+  return { key, cert, path }
 }
