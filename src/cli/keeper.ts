@@ -28,8 +28,13 @@ export interface Keeper {
   stop(): Promise<void>
 }
 
+/** Rejects when the signal aborts. */
+export type Pause = (ms: number, signal: AbortSignal) => Promise<void>
+
+const realPause: Pause = (ms, signal) => delay(ms, undefined, { signal })
+
 /** Starts a node and keeps it running. `start` gets the node it replaces. Rejects when the first start fails. */
-export async function keepNode(start: (before?: Child) => Promise<Child>, events: KeeperEvents): Promise<Keeper> {
+export async function keepNode(start: (before?: Child) => Promise<Child>, events: KeeperEvents, pause = realPause): Promise<Keeper> {
   let child = await start()
   /** The one running, or the one being started in its place. */
   let newest = Promise.resolve(child)
@@ -46,7 +51,7 @@ export async function keepNode(start: (before?: Child) => Promise<Child>, events
 
   async function replace(before: Child): Promise<Child> {
     for (;;) {
-      await delay(pauseMs, undefined, { signal: stopping.signal })
+      await pause(pauseMs, stopping.signal)
       try {
         return await start(before)
       } catch (thrown) {
