@@ -107,7 +107,10 @@ struct ChannelId {
 /// - A payee is never paid more than its signed maximum, nor more than its cap; together never more than the deposit.
 /// - The payer cannot take a deposit back before expiry + grace, so a payee needs a calendar and no watchtower.
 /// - Whoever submits a claim, the money goes to the payee. Whoever closes, the rest goes to the payer.
-/// - No owner, no pause, no upgrade. Nobody can redirect or hold back money, this contract's deployer included.
+/// - No owner, no upgrade. Nobody can redirect or hold back money, this contract's deployer included. Deposits can be
+///   paused for a week; claims and closes cannot be stopped by anybody or anything outside this contract and its token.
+/// - Of every claim the burn share (5 to 100 percent, by vote, after two days' notice) is not paid to the payee: it waits
+///   here, counted per payee, until the usage mint takes it to be burnt.
 ///
 /// What it does not do: signatures of contracts (ERC-1271) for `signer`, `payer` in {openWithPermit} or `payee` in
 /// {claimFor} (a contract payer calls {open}, a contract payee calls {claim}); tokens that take a fee on transfer are
@@ -141,8 +144,15 @@ interface IChannels {
     /// @notice A leaf was proved: `cap` moved from the root's remainder to the channel.
     event ChannelActivated(RootId indexed rootId, uint32 index, address indexed payee, uint96 cap);
 
-    /// @notice One batch was paid. `amount` is all that was newly paid, `fee` the part of it the submitter kept.
-    event Claimed(address indexed payee, address indexed submitter, uint256 amount, uint96 fee);
+    /// @notice One batch was paid. `amount` is all that was newly paid; the submitter kept `fee` of it and `burnt` of it
+    ///         waits to be burnt. The payee received the rest.
+    event Claimed(address indexed payee, address indexed submitter, uint256 amount, uint96 fee, uint256 burnt);
+
+    /// @notice What waited to be burnt of some payees' claims went on its way to `to`.
+    event BurnCollected(address indexed to, uint256 amount);
+
+    /// @notice Burn share and pause were copied from the parameters.
+    event TermsSynced(uint16 burnShare, uint64 pausedUntil);
 
     /// @notice A root was closed for ever and `refund` went back to the payer.
     event RootClosed(RootId indexed rootId, address indexed payer, uint256 refund);
@@ -156,6 +166,11 @@ interface IChannels {
     error TokenWithoutCode(address token);
     /// @notice The constructor was given a grace above `max` seconds.
     error GraceTooLong(uint64 grace, uint64 max);
+
+    /// @notice The guardian paused deposits; claims and closes go on.
+    error DepositsPausedUntil(uint64 until);
+    /// @notice Only the usage mint takes what waits to be burnt.
+    error NotCollector(address caller);
 
     /// @notice Only the payer may open its own root without a signature.
     error NotPayer(address caller, address payer);
@@ -198,7 +213,7 @@ interface IChannels {
     error NotSubmitter(address caller, address submitter);
     /// @notice The order was not signed by the one it binds.
     error OrderSignatureInvalid(address expected);
-    /// @notice The fee is more than the vouchers newly pay.
+    /// @notice The fee is more than what the vouchers newly pay and the burn share leaves.
     error FeeAboveAmount(uint96 fee, uint256 amount);
 
     /// @notice The root may be closed only from `closableAt` (its expiry + grace) on.
@@ -268,6 +283,31 @@ interface IChannels {
     ///      returns nothing for it. Channel keys derive from `descriptor` alone, so no stranger's channel is in reach.
     /// @return refund What went back to the payer.
     function close(Descriptor calldata descriptor, ChannelRef[] calldata channels) external returns (uint256 refund);
+
+    // --------------------------------------------------------------------------------------------------- burning
+
+    /// @notice Copies burn share and pause from the parameters. Anyone may call: a claim reads only the copy, so nothing
+    ///         outside this contract can make it fail.
+    function sync() external;
+
+    /// @notice Sends what waits to be burnt of the claims of `payees` to `to`. By the usage mint only.
+    /// @return amounts For each payee; a payee named twice counts once.
+    /// @return sum Their sum, which was sent.
+    function collectBurn(address[] calldata payees, address to)
+        external
+        returns (uint256[] memory amounts, uint256 sum);
+
+    /// @notice What waits to be burnt of a payee's claims, and what ever did.
+    function burnOf(address payee) external view returns (uint256 waiting, uint256 total);
+
+    /// @notice Part of each claim that is burnt, in hundredths of a percent, and until when deposits are paused.
+    function terms() external view returns (uint16 burnShare, uint64 pausedUntil);
+
+    /// @notice Where {sync} copies from; 0 for an instance that burns nothing.
+    function parameters() external view returns (address);
+
+    /// @notice Who may call {collectBurn}.
+    function collector() external view returns (address);
 
     // ----------------------------------------------------------------------------------------------------- state
 

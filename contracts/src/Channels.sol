@@ -19,27 +19,34 @@ import {
     RootId,
     RootState
 } from "../interfaces/IChannels.sol";
+import {IParameters} from "../interfaces/IParameters.sol";
 import {ChannelsState} from "./ChannelsState.sol";
+import {ParameterTable} from "./governance/ParameterTable.sol";
 import {Ids} from "./libraries/Ids.sol";
 import {Orders} from "./libraries/Orders.sol";
+import {Settlement} from "./libraries/Settlement.sol";
 import {SumTree} from "./libraries/SumTree.sol";
 import {Vouchers} from "./libraries/Vouchers.sol";
 
 /// @title Fan-out payment channels
 /// @notice Start reading at {IChannels}; the tree is in {SumTree}, the packed format in {Vouchers}, names in {Ids}.
 ///
-///     deposit --open--> root.remaining --activate--> channel.cap --voucher--> channel.paid = out to the payee
-///                             |                           |
+///     deposit --open--> root.remaining --activate--> channel.cap --voucher--> channel.paid --+--> out to the payee
+///                             |                           |                                  +--> waiting to be burnt
 ///                             +---- close (expiry + grace, unspent) ----> back to the payer
 ///
-/// @dev Solvency: token balance >= sum over roots of `remaining` + sum over channels of (`cap` - `paid`). Each arrow
-///      above keeps it, and `Invariants.t.sol` walks them at random. Even if the sum tree were broken, `remaining`
+/// @dev Solvency: token balance >= sum over roots of `remaining` + sum over channels of (`cap` - `paid`) + what waits to
+///      be burnt. Each arrow above keeps it, and `Invariants.t.sol` walks them at random. Even if the sum tree were broken, `remaining`
 ///      could not fall below 0, so one payer's trick could never reach another payer's deposit.
 contract Channels is ChannelsState, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
-    /// @dev See {ChannelsState} for the two arguments.
-    constructor(address token_, uint64 grace_) ChannelsState(token_, grace_) {}
+    /// @dev See {ChannelsState} for the arguments.
+    constructor(address token_, uint64 grace_, address parameters_, address collector_)
+        ChannelsState(token_, grace_, parameters_, collector_)
+    {
+        if (parameters_ != address(0)) _sync();
+    }
 
     // --------------------------------------------------------------------------------------------------- opening
 
@@ -96,7 +103,6 @@ contract Channels is ChannelsState, ReentrancyGuardTransient {
         Orders.requireSigned(_hashTypedDataV4(Orders.structHash(payee, keccak256(vouchers), order)), r, vs, payee);
         _activate(payee, activations);
         amount = _apply(payee, vouchers);
-        if (order.fee > amount) revert FeeAboveAmount(order.fee, amount);
         _payOut(payee, amount, order.fee);
     }
 
@@ -125,12 +131,51 @@ contract Channels is ChannelsState, ReentrancyGuardTransient {
         if (refund != 0) TOKEN.safeTransfer(descriptor.payer, refund);
     }
 
+    // --------------------------------------------------------------------------------------------------- burning
+
+    /// @inheritdoc IChannels
+    function sync() external {
+        if (PARAMETERS == address(0)) return;
+        _sync();
+    }
+
+    /// @inheritdoc IChannels
+    function collectBurn(address[] calldata payees, address to)
+        external
+        nonReentrant
+        returns (uint256[] memory amounts, uint256 sum)
+    {
+        if (msg.sender != COLLECTOR) revert NotCollector(msg.sender);
+        amounts = new uint256[](payees.length);
+        for (uint256 i = 0; i < payees.length; ++i) {
+            amounts[i] = _burns[payees[i]].waiting;
+            _burns[payees[i]].waiting = 0;
+            sum += amounts[i];
+        }
+        if (sum == 0) return (amounts, 0);
+        emit BurnCollected(to, sum);
+        TOKEN.safeTransfer(to, sum);
+    }
+
     // --------------------------------------------------------------------------------------------------- private
+
+    /// @dev Held within bounds here too, so that no parameter, however wrong, takes more than the claim or stops
+    ///      deposits for longer than one pause.
+    function _sync() private {
+        uint256 share = IParameters(PARAMETERS).get(ParameterTable.BURN_SHARE);
+        uint256 until = IParameters(PARAMETERS).pausedUntil();
+        if (share > Settlement.WHOLE) share = Settlement.WHOLE;
+        if (until > block.timestamp + MAX_PAUSE) until = block.timestamp + MAX_PAUSE;
+        // forge-lint: disable-next-line(unsafe-typecast) -- bounded in the two lines above
+        _terms = Terms({burnShare: uint16(share), pausedUntil: uint64(until)});
+        emit TermsSynced(_terms.burnShare, _terms.pausedUntil);
+    }
 
     /// @dev Checks, effects, then the one transfer; the caller has established that the payer wants this.
     function _open(Descriptor calldata descriptor) private returns (RootId rootId) {
         rootId = Ids.rootId(descriptor);
         if (_roots[rootId].state != RootState.None) revert RootNotNew(rootId);
+        if (block.timestamp < _terms.pausedUntil) revert DepositsPausedUntil(_terms.pausedUntil);
         if (descriptor.signer == address(0)) revert ZeroSigner();
         if (descriptor.sum == 0) revert ZeroSum();
         if (descriptor.depth > MAX_DEPTH) revert DepthTooLarge(descriptor.depth, MAX_DEPTH);
@@ -197,29 +242,44 @@ contract Channels is ChannelsState, ReentrancyGuardTransient {
     ///      Amounts are kept in words, because the compiler would mask a narrower type at every use.
     function _applyOne(bytes32 domain, address payee, bytes calldata vouchers, uint256 i) private returns (uint256) {
         (RootId rootId, uint32 index, uint256 cumulative) = Vouchers.terms(vouchers, i);
-        bytes32 hash = Vouchers.structHash(rootId, index, payee, cumulative);
-        address signer = Vouchers.signerOf(vouchers, i, domain, hash);
+        address signer = Vouchers.signerOf(vouchers, i, domain, payee);
 
+        // The slot as one word, `paid` above `cap`: by its fields the compiler would read it three times.
         Channel storage channel = _channels[Ids.channelKey(rootId, index, payee, signer)];
-        (uint256 cap, uint256 paid) = (channel.cap, channel.paid);
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(channel.slot)
+        }
+        (uint256 cap, uint256 paid) = (word & type(uint96).max, word >> 96);
         if (cap == 0) revert ChannelUnknown(i, signer);
         if (cumulative > cap) revert CumulativeAboveCap(i, cumulative, cap);
+        uint256 raise = Settlement.newlyPaid(paid, cumulative);
         // Replayed or overtaken: owes nothing, and must not spoil the rest of the batch.
-        if (cumulative <= paid) return 0;
+        if (raise == 0) return 0;
 
-        // forge-lint: disable-next-line(unsafe-typecast) -- at most `cap`, which is a uint96
-        channel.paid = uint96(cumulative);
-        // Cannot underflow: checked two lines above.
-        unchecked {
-            return cumulative - paid;
+        // At most `cap`, so below 2^96.
+        word = cap | (cumulative << 96);
+        assembly ("memory-safe") {
+            sstore(channel.slot, word)
         }
+        return raise;
     }
 
-    /// @dev One transfer for the whole batch. `fee` is at most `amount`.
+    /// @dev One transfer for the whole batch. The burn share stays here, in a slot of the payee's: another transfer would
+    ///      cost more than it is worth. Rounded down: claiming in crumbs to avoid it costs a thousand times what it saves.
     function _payOut(address payee, uint256 amount, uint96 fee) private {
+        (uint256 burnt, uint256 left) = Settlement.split(amount, _terms.burnShare);
+        if (fee > left) revert FeeAboveAmount(fee, left);
         if (amount == 0) return;
-        emit Claimed(payee, msg.sender, amount, fee);
-        if (amount > fee) TOKEN.safeTransfer(payee, amount - fee);
+        emit Claimed(payee, msg.sender, amount, fee, burnt);
+        if (burnt != 0) {
+            Burn storage burn = _burns[payee];
+            // Both halves, `waiting` and `total`, in one word. Neither overflows: no token has 2^128 units.
+            assembly ("memory-safe") {
+                sstore(burn.slot, add(sload(burn.slot), mul(burnt, 0x100000000000000000000000000000001)))
+            }
+        }
+        if (left > fee) TOKEN.safeTransfer(payee, left - fee);
         if (fee != 0) TOKEN.safeTransfer(msg.sender, fee);
     }
 

@@ -33,23 +33,48 @@ abstract contract ChannelsState is IChannels, EIP712 {
     /// @dev Bound on the constructor argument, for the same slip.
     uint64 private constant MAX_GRACE = 30 days;
 
+    /// @dev Longest that deposits stay paused by one {sync}.
+    uint256 internal constant MAX_PAUSE = 7 days;
+
     IERC20 internal immutable TOKEN;
     uint64 internal immutable GRACE;
+    address internal immutable PARAMETERS;
+    address internal immutable COLLECTOR;
+
+    /// @dev The copy of what is governed: one slot, read by every claim and every open.
+    struct Terms {
+        uint16 burnShare;
+        uint64 pausedUntil;
+    }
+
+    /// @dev One slot for each payee. `total` never falls to 0 again, so a claim after a collection makes no new slot.
+    struct Burn {
+        uint128 waiting;
+        uint128 total;
+    }
 
     /// @dev Written by {Channels} only.
     mapping(RootId => Root) internal _roots;
     /// @dev Written by {Channels} only. A slot exists from the activation of a leaf to its sweep.
     mapping(ChannelKey => Channel) internal _channels;
+    /// @dev Written by {Channels} only.
+    mapping(address payee => Burn) internal _burns;
+    /// @dev Written by {Channels} only.
+    Terms internal _terms;
 
     /// @param token_ The one token held. It must be an ordinary ERC-20; permit is optional.
     /// @param grace_ Seconds between expiry and the first close. In production at least two days: a payee whose claim
     ///        is censored must be able to force it in, which takes up to 24 hours on Arbitrum and 12 on OP-stack chains.
-    constructor(address token_, uint64 grace_) EIP712("Byway Channels", "1") {
+    /// @param parameters_ Where burn share and pause come from; 0 for an instance that burns nothing.
+    /// @param collector_ The usage mint. It may not exist yet: its address is predicted.
+    constructor(address token_, uint64 grace_, address parameters_, address collector_) EIP712("Byway Channels", "1") {
         // Without code a call "succeeds", and the try in openWithPermit would revert outside its catch.
         if (token_.code.length == 0) revert TokenWithoutCode(token_);
         if (grace_ > MAX_GRACE) revert GraceTooLong(grace_, MAX_GRACE);
         TOKEN = IERC20(token_);
         GRACE = grace_;
+        PARAMETERS = parameters_;
+        COLLECTOR = collector_;
     }
 
     // ----------------------------------------------------------------------------------------------------- state
@@ -92,6 +117,26 @@ abstract contract ChannelsState is IChannels, EIP712 {
     /// @inheritdoc IChannels
     function grace() external view returns (uint64) {
         return GRACE;
+    }
+
+    /// @inheritdoc IChannels
+    function burnOf(address payee) external view returns (uint256 waiting, uint256 total) {
+        return (_burns[payee].waiting, _burns[payee].total);
+    }
+
+    /// @inheritdoc IChannels
+    function terms() external view returns (uint16 burnShare, uint64 pausedUntil) {
+        return (_terms.burnShare, _terms.pausedUntil);
+    }
+
+    /// @inheritdoc IChannels
+    function parameters() external view returns (address) {
+        return PARAMETERS;
+    }
+
+    /// @inheritdoc IChannels
+    function collector() external view returns (address) {
+        return COLLECTOR;
     }
 
     // ---------------------------------------------------------------------------------------------- hash helpers

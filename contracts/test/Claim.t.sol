@@ -70,7 +70,7 @@ abstract contract ClaimRules is ClaimSuite {
         vm.assertEq(logs[1].topics[0], IChannels.Claimed.selector, "claimed next");
         vm.assertEq(abi.encode(logs[1].topics[1]), abi.encode(payee), "payee");
         vm.assertEq(abi.encode(logs[1].topics[2]), abi.encode(sender), "submitter");
-        vm.assertEq(logs[1].data, abi.encode(300, 0), "amount and fee");
+        vm.assertEq(logs[1].data, abi.encode(300, 0, 0), "amount, fee and burnt");
     }
 
     function test_claim_ofNothingIsQuiet() public {

@@ -44,7 +44,7 @@ contract ClaimForTest is Fixture {
         vm.assertEq(abi.decode(_send(stranger, address(channels), data), (uint256)), 300, "newly paid");
         Vm.Log[] memory logs = vm.getRecordedLogs();
         vm.assertEq(logs[1].topics[0], IChannels.Claimed.selector, "claimed");
-        vm.assertEq(logs[1].data, abi.encode(300, FEE), "amount and fee");
+        vm.assertEq(logs[1].data, abi.encode(300, FEE, 0), "amount, fee and burnt");
         vm.assertEq(dollar.balanceOf(payee), 300 - FEE, "payee");
         vm.assertEq(dollar.balanceOf(stranger), FEE, "submitter");
         _assertChannel(deal, PLACE, CAP, 300);
@@ -145,7 +145,7 @@ contract ClaimForTest is Fixture {
     function test_claimFor_revertsOnAnotherInstanceOrChain() public {
         Deal memory deal = _ready(1);
         bytes memory data = _call(PAYEE_KEY, _none(), _voucher(deal, PLACE, 300), _order());
-        Channels twin = new Channels(address(dollar), GRACE);
+        Channels twin = new Channels(address(dollar), GRACE, address(0), address(0));
         _sendReverts(stranger, address(twin), data, _badOrder(payee));
         vm.chainId(block.chainid + 1);
         _sendReverts(stranger, address(channels), data, _badOrder(payee));

@@ -16,7 +16,7 @@ contract OddTokenTest is Fixture {
 
     function _use(address token) private {
         dollar = TestDollar(token);
-        channels = new Channels(token, GRACE);
+        channels = new Channels(token, GRACE, address(0), address(0));
         PlainToken(token).mint(payer, 10 * SUM);
         vm.prank(payer);
         PlainToken(token).approve(address(channels), type(uint256).max);
@@ -31,17 +31,17 @@ contract OddTokenTest is Fixture {
         return abi.encodeWithSelector(IChannels.DepositMismatch.selector, SUM, received);
     }
 
-    function test_open_revertsIfTheTokenTakesAFee() public {
+    function test_C18_open_revertsIfTheTokenTakesAFee() public {
         _use(address(new FeeToken()));
         _openReverts(_deal(payer, _leaves(), 1), _mismatch(SUM - SUM / 100));
     }
 
-    function test_open_revertsIfTheTokenMovesNothing() public {
+    function test_C18_open_revertsIfTheTokenMovesNothing() public {
         _use(address(new LyingToken()));
         _openReverts(_deal(payer, _leaves(), 1), _mismatch(0));
     }
 
-    function test_open_revertsIfTheTokenReturnsFalse() public {
+    function test_C18_open_revertsIfTheTokenReturnsFalse() public {
         FalseToken token = new FalseToken();
         _use(address(token));
         token.breakDown();
@@ -50,7 +50,7 @@ contract OddTokenTest is Fixture {
     }
 
     /// @dev Hermes ignores what `transfer` returns; then a channel says paid and nobody got anything.
-    function test_claim_andClose_revertIfTheTokenReturnsFalse() public {
+    function test_C18_claim_andClose_revertIfTheTokenReturnsFalse() public {
         FalseToken token = new FalseToken();
         _use(address(token));
         Deal memory deal = _opened(1);
@@ -65,10 +65,10 @@ contract OddTokenTest is Fixture {
         _assertRoot(deal, RootState.Open, SUM);
     }
 
-    function test_aTokenWithoutReturnValuesWorks() public {
+    function test_C18_aTokenWithoutReturnValuesWorks() public {
         SilentToken token = new SilentToken();
         dollar = TestDollar(address(token));
-        channels = new Channels(address(token), GRACE);
+        channels = new Channels(address(token), GRACE, address(0), address(0));
         token.mint(payer, SUM);
         Deal memory deal = _opened(1);
         channels.claim(payee, _one(_activation(deal, PLACE)), _voucher(deal, PLACE, 300));

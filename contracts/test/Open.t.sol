@@ -222,7 +222,7 @@ contract OpenWithPermitTest is OpenSuite {
     function test_openWithPermit_revertsOnAnotherChainOrInstance() public {
         Deal memory deal = _deal(payer, _leaves(), 1);
         bytes memory data = _sponsored(deal.descriptor, PAYER_KEY, _permit(PAYER_KEY, deal.descriptor.sum, 0));
-        Channels twin = new Channels(address(dollar), GRACE);
+        Channels twin = new Channels(address(dollar), GRACE, address(0), address(0));
         _sendReverts(stranger, address(twin), data, _badOrder(payer));
         vm.chainId(block.chainid + 1);
         _sendReverts(stranger, address(channels), data, _badOrder(payer));

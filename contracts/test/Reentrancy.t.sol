@@ -18,7 +18,7 @@ contract ReentrancyTest is Fixture {
         vm.warp(START);
         token = new HookToken();
         dollar = TestDollar(address(token));
-        channels = new Channels(address(token), GRACE);
+        channels = new Channels(address(token), GRACE, address(0), address(0));
         address[2] memory owners = [payer, address(token)];
         for (uint256 i = 0; i < 2; ++i) {
             token.mint(owners[i], 100 * CAP);
@@ -72,23 +72,23 @@ contract ReentrancyTest is Fixture {
         }
     }
 
-    function test_open_isNotReentrant() public {
+    function test_C17_open_isNotReentrant() public {
         _allShutDuring(0);
     }
 
-    function test_openWithPermit_isNotReentrant() public {
+    function test_C17_openWithPermit_isNotReentrant() public {
         _allShutDuring(1);
     }
 
-    function test_claim_isNotReentrant() public {
+    function test_C17_claim_isNotReentrant() public {
         _allShutDuring(2);
     }
 
-    function test_claimFor_isNotReentrant() public {
+    function test_C17_claimFor_isNotReentrant() public {
         _allShutDuring(3);
     }
 
-    function test_close_isNotReentrant() public {
+    function test_C17_close_isNotReentrant() public {
         _allShutDuring(4);
     }
 

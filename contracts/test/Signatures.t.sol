@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {FeeOrder, IChannels, Permit} from "../interfaces/IChannels.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+
+import {FeeOrder, IChannels, Permit, RootId} from "../interfaces/IChannels.sol";
 import {Channels} from "../src/Channels.sol";
+import {Vouchers} from "../src/libraries/Vouchers.sol";
 import {ClaimSuite, ViaClaim, ViaClaimFor} from "./utils/ClaimSuite.sol";
 import {Deal} from "./utils/Fixture.sol";
 import {Leaf} from "./utils/Tree.sol";
+
+/// @notice The recovery of vouchers, so that it can be called alone.
+contract Recovery {
+    function signerOf(bytes calldata packed, uint256 i, bytes32 domain, address payee) external view returns (address) {
+        return Vouchers.signerOf(packed, i, domain, payee);
+    }
+}
 
 /// @title What passes for a voucher's signature, the same through both entries
 abstract contract SignatureRules is ClaimSuite {
@@ -22,7 +33,7 @@ abstract contract SignatureRules is ClaimSuite {
 
     /// @dev s above half the order recovers as well as its mirror below. EIP-2098 leaves 255 bits for s, so the values
     ///      from half the order to 2^255 can be written: exactly those are at stake.
-    function test_claim_revertsIfSIsHigh() public {
+    function test_C5_claim_revertsIfSIsHigh() public {
         Deal memory deal = _active(1, 0);
         (bytes32 r,) = _sign(SIGNER_KEY, _voucherDigest(deal.id, PLACE, payee, 300));
         uint256 half = ORDER / 2;
@@ -58,12 +69,34 @@ abstract contract SignatureRules is ClaimSuite {
         _claimReverts(payee, _none(), _with(deal, 300, 0, 0), _invalid(0));
     }
 
+    /// @dev C37: no hand-written cryptography: on any input the answer is OpenZeppelin's, and there is none where it has none.
+    function testFuzz_C37_signerIsWhatOpenZeppelinRecovers(bytes32 id, uint128 rest, uint256 key, bytes32 bits) public {
+        Recovery recovery = new Recovery();
+        bytes32 hash = Vouchers.structHash(RootId.wrap(id), uint32(rest >> 96), payee, uint96(rest));
+        bytes32 digest = MessageHashUtils.toTypedDataHash(bits, hash);
+        (bytes32 r, bytes32 vs) = _sign(_bound(key, 1, ORDER - 1), digest);
+        // A quarter each: as signed, one bit of r or of vs flipped, anything.
+        uint256 way = uint256(bits) % 4;
+        if (way == 1) r ^= bytes32(uint256(1) << (uint256(bits) >> 8) % 256);
+        if (way == 2) vs ^= bytes32(uint256(1) << (uint256(bits) >> 8) % 256);
+        if (way == 3) (r, vs) = (keccak256(abi.encode(r)), keccak256(abi.encode(vs)));
+        bytes memory packed = abi.encodePacked(id, rest, r, vs);
+        (address expected, ECDSA.RecoverError failure,) = ECDSA.tryRecover(digest, r, vs);
+        try recovery.signerOf(packed, 0, bits, payee) returns (address found) {
+            vm.assertEq(found, expected, "signer");
+            vm.assertTrue(failure == ECDSA.RecoverError.NoError, "no error");
+        } catch (bytes memory reason) {
+            vm.assertTrue(failure != ECDSA.RecoverError.NoError, "error");
+            vm.assertEq(reason, _invalid(0), "reason");
+        }
+    }
+
     function test_claim_revertsOnAnotherInstance() public {
         Deal memory deal = _active(1, 0);
         bytes memory vouchers = _voucher(deal, PLACE, 300);
         // Same payer, same descriptor, same root id, other contract.
         Channels original = channels;
-        channels = new Channels(address(dollar), GRACE);
+        channels = new Channels(address(dollar), GRACE, address(0), address(0));
         _fund(payer);
         _openAsPayer(deal);
         _claim(payee, _one(_activation(deal, PLACE)), "");
@@ -134,7 +167,7 @@ contract CrossTypeTest is ClaimSuite, ViaClaim {
         (ok,) = _try(stranger, address(channels), data);
     }
 
-    function test_noSignedTypeStandsForAnother() public {
+    function test_C4_noSignedTypeStandsForAnother() public {
         vm.assertTrue(!_present(0, 2) && !_present(1, 2), "as an OpenOrder");
         vm.assertTrue(_present(2, 2), "an OpenOrder");
         channels.claim(payer, _one(_activation(_selfDeal(), 0)), "");

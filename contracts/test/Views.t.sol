@@ -18,7 +18,7 @@ import {Deal, Fixture} from "./utils/Fixture.sol";
 /// @title What can be read, how the contracts are set up, and the test dollar
 contract ViewsTest is Fixture {
     function test_constructor_revertsIfTheTokenHasNoCode() public {
-        try new Channels(stranger, GRACE) {
+        try new Channels(stranger, GRACE, address(0), address(0)) {
             vm.assertTrue(false, "should have reverted");
         } catch (bytes memory reason) {
             vm.assertEq(
@@ -30,8 +30,8 @@ contract ViewsTest is Fixture {
     }
 
     function test_constructor_revertsIfTheGraceIsTooLong() public {
-        new Channels(address(dollar), 30 days);
-        try new Channels(address(dollar), 30 days + 1) {
+        new Channels(address(dollar), 30 days, address(0), address(0));
+        try new Channels(address(dollar), 30 days + 1, address(0), address(0)) {
             vm.assertTrue(false, "should have reverted");
         } catch (bytes memory reason) {
             bytes memory expected = abi.encodeWithSelector(IChannels.GraceTooLong.selector, 30 days + 1, 30 days);
@@ -44,6 +44,8 @@ contract ViewsTest is Fixture {
         vm.assertEq(channels.grace(), GRACE, "grace");
         vm.assertEq(channels.MAX_DEPTH(), 32, "depth");
         vm.assertEq(channels.MAX_LIFETIME(), 366 days, "lifetime");
+        vm.assertEq(channels.parameters(), address(0), "an instance without parameters");
+        vm.assertEq(channels.collector(), address(0), "nor anybody who collects");
     }
 
     function test_rootsOf_listsStates() public {
@@ -86,7 +88,7 @@ contract ViewsTest is Fixture {
     }
 
     /// @dev A dust channel costs its payee the activation and nobody else anything: no loop grows with them.
-    function test_claim_costsTheSameBesideAThousandDustChannels() public {
+    function test_C33_aClaimCostsTheSameBesideAThousandDustChannels() public {
         Deal memory deal = _opened(1);
         channels.claim(payee, _one(_activation(deal, PLACE)), _voucher(deal, PLACE, 1));
         uint256 before = _gasOfClaim(deal, 2);

@@ -54,7 +54,7 @@ abstract contract Fixture is Test {
     function setUp() public virtual {
         vm.warp(START);
         dollar = new TestDollar();
-        channels = new Channels(address(dollar), GRACE);
+        channels = new Channels(address(dollar), GRACE, address(0), address(0));
         _fund(payer);
     }
 
@@ -160,7 +160,7 @@ abstract contract Fixture is Test {
         vs = bytes32(uint256(s) | (uint256(v - 27) << 255));
     }
 
-    function _domain(address instance) internal view returns (bytes32) {
+    function _domain(address instance) internal view virtual returns (bytes32) {
         return keccak256(
             abi.encode(
                 keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),

@@ -28,8 +28,8 @@ contract Handler is Fixture {
     uint256 internal constant FIRST_PAYER_KEY = 0xA0;
     uint256 internal constant FIRST_PAYEE_KEY = 0xB0;
 
-    mapping(Action => uint256) public tried;
-    mapping(Action => uint256) public worked;
+    mapping(uint256 action => uint256) public tried;
+    mapping(uint256 action => uint256) public worked;
 
     address[PEOPLE] public payers;
     address[PEOPLE] public payees;
@@ -47,6 +47,9 @@ contract Handler is Fixture {
     uint256 public paidOut;
     uint256 public refunded;
     uint256 public attacksThatWorked;
+    /// @notice Times that a channel was found to have paid less than before.
+    uint256 public fell;
+    mapping(uint64 root => mapping(uint32 leaf => uint256)) private _paidBefore;
 
     /// @dev Kept here because the fuzzer's own clock does not remember what an action did to it.
     uint256 private _time = START;
@@ -71,7 +74,7 @@ contract Handler is Fixture {
 
     modifier counted(Action action) {
         vm.warp(_time);
-        ++tried[action];
+        ++tried[uint256(action)];
         _;
     }
 
@@ -89,7 +92,7 @@ contract Handler is Fixture {
             --roots;
             return;
         }
-        ++worked[Action.Open];
+        ++worked[uint256(Action.Open)];
         idOf[root] = deal.id;
         deposited += deal.descriptor.sum;
     }
@@ -130,7 +133,7 @@ contract Handler is Fixture {
         bytes memory data = abi.encodeCall(channels.claim, (payees[_oldPayees[which]], _none(), _oldVouchers[which]));
         (bool ok, bytes memory result) = _try(stranger, address(channels), data);
         if (!ok) return; // its channel was swept
-        ++worked[Action.Replay];
+        ++worked[uint256(Action.Replay)];
         if (abi.decode(result, (uint256)) != 0) ++attacksThatWorked;
     }
 
@@ -152,11 +155,26 @@ contract Handler is Fixture {
         (bool ok, bytes memory result) = _try(stranger, address(channels), _closeCall(deal, listed));
         if (ok != (_time >= closable)) ++attacksThatWorked;
         if (!ok) return;
-        ++worked[Action.Close];
+        ++worked[uint256(Action.Close)];
         closed[n] = true;
         refunded += abi.decode(result, (uint256));
         for (uint256 i = 0; i < 6; ++i) {
             active[n][listed[i].index] = false;
+        }
+    }
+
+    /// @notice Everybody leaves: whatever happened, each root can be closed and each of its channels swept.
+    function leave() external {
+        for (uint64 n = 1; n <= roots; ++n) {
+            uint256 closable = uint256(expiryOf[n]) + GRACE;
+            if (_time < closable) vm.warp(_time = closable);
+            Deal memory deal = dealOf(n);
+            ChannelRef[] memory all = new ChannelRef[](LEAVES);
+            for (uint32 i = 0; i < LEAVES; ++i) {
+                _watch(deal, n, i);
+                all[i] = ChannelRef({index: i, payee: deal.leaves[i].payee});
+            }
+            _send(stranger, address(channels), _closeCall(deal, all));
         }
     }
 
@@ -187,7 +205,7 @@ contract Handler is Fixture {
         }
         (bool ok,) = _try(kind == 4 ? deal.descriptor.payer : stranger, address(channels), data);
         if (ok) ++attacksThatWorked;
-        else ++worked[Action.Attack];
+        else ++worked[uint256(Action.Attack)];
     }
 
     // --------------------------------------------------------------------------------------------------- people
@@ -241,9 +259,18 @@ contract Handler is Fixture {
         return abi.encodeCall(channels.openWithPermit, (deal.descriptor, permit, deadline, r, vs));
     }
 
+    /// @dev What an active channel paid never falls.
+    function _watch(Deal memory deal, uint64 n, uint32 i) private {
+        if (!active[n][i]) return;
+        uint256 paid = _channel(deal, i).paid;
+        if (paid < _paidBefore[n][i]) ++fell;
+        _paidBefore[n][i] = paid;
+    }
+
     /// @notice A voucher on leaf `i`, mostly a little above the last one, sometimes anything up to the cap; remembers
     ///         the highest ever signed.
     function _signed(Deal memory deal, uint64 n, uint32 i, uint256 amount) private returns (bytes memory) {
+        _watch(deal, n, i);
         uint256 max = signedMax[n][i];
         uint256 cap = deal.leaves[i].cap;
         uint96 cumulative =
@@ -270,7 +297,7 @@ contract Handler is Fixture {
         bytes memory result;
         (ok, result) = _try(stranger, address(channels), data);
         if (!ok) return false;
-        ++worked[action];
+        ++worked[uint256(action)];
         paidOut += abi.decode(result, (uint256));
     }
 }

@@ -10,6 +10,8 @@ interface Vm {
     }
 
     function warp(uint256 timestamp) external;
+    function roll(uint256 number) external;
+    function pauseGasMetering() external;
     function chainId(uint256 id) external;
     function prank(address sender) external;
     function etch(address target, bytes calldata code) external;
@@ -28,7 +30,11 @@ interface Vm {
     function assertLe(uint256 left, uint256 right, string calldata what) external pure;
     function assertGe(uint256 left, uint256 right, string calldata what) external pure;
 
+    function writeLine(string calldata path, string calldata line) external;
     function readFile(string calldata path) external view returns (string memory);
+    function envOr(string calldata name, string calldata fallback_) external view returns (string memory);
+    function snapshotState() external returns (uint256 id);
+    function revertToState(uint256 id) external returns (bool success);
     function toString(uint256 value) external pure returns (string memory);
     function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
     function parseJsonUintArray(string calldata json, string calldata key) external pure returns (uint256[] memory);
