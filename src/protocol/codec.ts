@@ -72,6 +72,20 @@ export const text = (limit: number): Codec<string> => ({
 })
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+/** At most `limit` bytes (up to 65,535), after their length in two bytes. */
+export const blob = (limit: number): Codec<Uint8Array> => ({
+  write(parts, value) {
+    if (value.length > limit) throw new BywayError('MESSAGE_TOO_LARGE', `more than ${limit} bytes`, { facts: { length: value.length } })
+    u16.write(parts, value.length)
+    parts.push(value)
+  },
+  read(reader) {
+    const length = u16.read(reader)
+    if (length > limit) throw new BywayError('MESSAGE_TOO_LARGE', `more than ${limit} bytes`, { facts: { length } })
+    return take(reader, length)
+  },
+})
+
 /** At most `limit` items (up to 255), after their count in one byte. */
 export const list = <T>(item: Codec<T>, limit: number): Codec<T[]> => ({
   write(parts, values) {

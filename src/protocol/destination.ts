@@ -16,6 +16,8 @@ const MAX_PORT = 65_535
 
 /** Every exit answers this name itself; anything under `.byway.internal` is never resolved. */
 export const RESERVED_NAME = 'whoami.byway.internal'
+/** A flow to this name, on any port, is an association: it carries datagrams. See datagram.ts. */
+export const UDP_NAME = 'udp.byway.internal'
 const RESERVED_SUFFIX = '.byway.internal'
 
 export type Destination =

@@ -62,12 +62,17 @@ export const ERRORS = {
   MESSAGE_UNEXPECTED: spec(502, 'proxy_internal_error', 0x01, 3, false),
   PROTOCOL_VERSION: spec(502, 'proxy_internal_error', 0x01, 3, false),
   SESSION_UNKNOWN: spec(502, 'connection_terminated', 0x01, 3, true),
+  FLOW_UNKNOWN: spec(502, 'connection_terminated', 0x01, 3, true),
   SESSION_PROOF_INVALID: spec(502, 'proxy_internal_error', 0x01, 3, false),
   SESSION_TIMEOUT: spec(504, 'connection_timeout', 0x01, 3, true),
   OFFER_MALFORMED: spec(502, 'proxy_internal_error', 0x01, 3, false),
   OFFER_SIGNATURE: spec(502, 'proxy_internal_error', 0x01, 3, false),
+  OFFER_FUTURE: spec(502, 'proxy_internal_error', 0x01, 3, true),
   OFFER_EXPIRED: spec(503, 'destination_unavailable', 0x03, 3, true),
   OFFER_STALE: spec(503, 'destination_unavailable', 0x03, 3, true),
+  RELAY_OFF: spec(502, 'destination_unavailable', 0x03, 3, true),
+  RESERVATION_INVALID: spec(502, 'proxy_internal_error', 0x01, 3, false),
+  CALL_UNKNOWN: spec(502, 'connection_terminated', 0x01, 3, true),
 
   // --- Money between two nodes ---
   CHAIN_MISMATCH: spec(502, DENIED, 0x02, 3, false),
@@ -94,20 +99,53 @@ export const ERRORS = {
   CLAIM_NOTHING: spec(409, DENIED, 0x01, 4, true),
   CLAIM_FEE_TOO_HIGH: spec(409, DENIED, 0x01, 4, true),
 
+  // --- The token economy: what its contracts refuse ---
+  AMOUNT_TOO_LARGE: spec(409, DENIED, 0x01, 4, false),
+  VALUE_OUT_OF_BOUNDS: spec(409, DENIED, 0x01, 2, false),
+  UNKNOWN_ON_CHAIN: spec(404, DENIED, 0x01, 2, false),
+  TOO_EARLY: spec(409, DENIED, 0x01, 4, true),
+  TOO_LATE: spec(409, DENIED, 0x01, 4, false),
+  STATE_WRONG: spec(409, DENIED, 0x01, 4, false),
+  STRUCK_OFF: spec(403, DENIED, 0x01, 4, false),
+  VOTES_TOO_FEW: spec(403, DENIED, 0x01, 4, false),
+  SIGNATURE_MISSING: spec(403, DENIED, 0x01, 4, false),
+  DEPOSITS_PAUSED: spec(503, DENIED, 0x01, 4, true),
+  NOTHING_DUE: spec(409, DENIED, 0x01, 4, true),
+
+  // --- The network, as `byway doctor` finds it ---
+  NETWORK_MTU: spec(503, 'destination_unavailable', 0x01, 1, false),
+  NETWORK_CLOCK: spec(503, 'destination_unavailable', 0x01, 1, false),
+  NETWORK_DNS: spec(503, 'dns_error', 0x01, 1, true),
+  NETWORK_NAT: spec(503, 'destination_unavailable', 0x01, 1, false),
+  NETWORK_CARRIER_NAT: spec(503, 'destination_unavailable', 0x01, 1, false),
+  NETWORK_TUCKED: spec(503, 'destination_unavailable', 0x01, 1, false),
+  NETWORK_UNREACHED: spec(503, 'destination_unavailable', 0x01, 1, true),
+  NETWORK_UDP: spec(503, 'destination_unavailable', 0x01, 1, true),
+  NETWORK_SLOW: spec(503, 'destination_unavailable', 0x01, 1, false),
+  NETWORK_FAR: spec(503, 'destination_unavailable', 0x01, 1, true),
+
   // --- The state on disk ---
   STATE_LOCKED: spec(503, 'proxy_internal_error', 0x01, 1, true),
   STATE_CORRUPT: spec(500, 'proxy_internal_error', 0x01, 1, false),
   STATE_RESTORED: spec(503, 'proxy_internal_error', 0x01, 1, true),
   STATE_OTHER_CHAIN: spec(500, 'proxy_internal_error', 0x01, 1, false),
+  STATE_NEWER: spec(500, 'proxy_internal_error', 0x01, 1, false),
   STATE_MISSING: spec(404, 'proxy_internal_error', 0x01, 2, false),
   DISK_FAILED: spec(500, 'proxy_internal_error', 0x01, 1, false),
   KEYS_UNREADABLE: spec(500, 'proxy_internal_error', 0x01, 1, false),
   VERIFY_DIFFERENCE: spec(409, DENIED, 0x01, 4, false),
 
+  // --- The explorer ---
+  STORE_UNREACHABLE: spec(503, 'proxy_internal_error', 0x01, 1, true),
+  NOT_KNOWN: spec(404, 'http_request_error', 0x01, 2, true),
+  TOO_MANY_REQUESTS: spec(429, 'connection_limit_reached', 0x01, 3, true),
+
   // --- The command ---
   ARGUMENT_INVALID: spec(400, 'http_request_error', 0x01, 2, false),
   SETTING_UNKNOWN: spec(400, 'http_request_error', 0x01, 2, false),
   SETTING_INVALID: spec(400, 'http_request_error', 0x01, 2, false),
+  CONFIRMATION_NEEDED: spec(400, 'http_request_error', 0x01, 2, false),
+  CONFIRMATION_REFUSED: spec(409, 'http_request_error', 0x01, 1, false),
   PORT_BUSY: spec(503, 'proxy_internal_error', 0x01, 1, true),
   CHILD_FAILED: spec(500, 'proxy_internal_error', 0x01, 1, true),
   ROUTE_UNKNOWN: spec(404, 'http_request_error', 0x01, 2, false),

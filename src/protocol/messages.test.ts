@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { type Hex, toHex } from './bytes.ts'
 import { BywayError } from './errors.ts'
 import { decodeMessage, encodeMessage, FRAME_HEADER_BYTES, MESSAGES, type MessageBody, type MessageName } from './messages.ts'
-import { encodeOffer, MAX_OFFER_BYTES, offerText, readOffer, readOfferText } from './offer.ts'
+import { basePrice, encodeOffer, MAX_OFFER_BYTES, offerText, readOffer, readOfferText } from './offer.ts'
 import { OFFERED_AT_S, offeringNode } from './testing.ts'
 
 const bytesOf = (length: number) => fc.uint8Array({ minLength: length, maxLength: length }).map(toHex)
@@ -13,6 +13,7 @@ const below = (bits: number) => fc.bigInt(0n, (1n << BigInt(bits)) - 1n)
 const counts = { up: below(64), down: below(64) }
 const statement = fc.record({ sessionId: bytesOf(16), ...counts, cumulative: below(96), signature: bytesOf(64) })
 const words = fc.record({ code: fc.string({ maxLength: 20 }), message: fc.string({ maxLength: 100 }) })
+const blobOf = (maxLength: number) => fc.uint8Array({ maxLength })
 const nothing = fc.constant({})
 
 const BODIES: { [N in MessageName]: fc.Arbitrary<MessageBody<N>> } = {
@@ -54,7 +55,20 @@ const BODIES: { [N in MessageName]: fc.Arbitrary<MessageBody<N>> } = {
   ping: fc.record({ nonce: below(64) }),
   pong: fc.record({ nonce: below(64) }),
   attached: nothing,
-  open: fc.record({ flowId: fc.nat(0xffffffff), host: fc.domain(), port: fc.nat(0xffff) }),
+  reserve: fc.record({ version: fc.nat(0xffff), nodeKey: bytesOf(32), signature: bytesOf(64) }),
+  reserved: fc.record({ token: bytesOf(32), lifetimeS: fc.nat(0xffffffff), maxCalls: fc.nat(0xffff) }),
+  call: fc.record({ callId: fc.nat(0xffffffff) }),
+  answer: fc.record({ version: fc.nat(0xffff), token: bytesOf(32), callId: fc.nat(0xffffffff) }),
+  answered: nothing,
+  observe: fc.record({ version: fc.nat(0xffff), nodeKey: bytesOf(32), port: fc.nat(0xffff), pin: bytesOf(32) }),
+  observed: fc.record({ address: fc.ipV6(), port: fc.nat(0xffff), reached: fc.nat(0xff) }),
+  rejoin: fc.record({ version: fc.nat(0xffff), sessionId: bytesOf(16), token: bytesOf(32) }),
+  rejoined: fc.record({ cumulative: below(96), window: below(64) }),
+  open: fc.record({ flowId: fc.nat(0xffffffff), protocol: fc.nat(0xff), host: fc.domain(), port: fc.nat(0xffff) }),
+  ack: fc.record({ received: below(64) }),
+  resume: fc.record({ flowId: fc.nat(0xffffffff), received: below(64), over: fc.nat(0xff) }),
+  resumed: fc.record({ received: below(64), over: fc.nat(0xff) }),
+  extend: fc.record({ flowId: fc.nat(0xffffffff), offer: blobOf(3_072) }),
   opened: nothing,
   failed: words,
   end: nothing,
@@ -69,8 +83,8 @@ for (const name of Object.keys(MESSAGES) as MessageName[]) {
         const frame = encodeMessage(name, body)
         const payload = frame.subarray(FRAME_HEADER_BYTES)
         assert.equal(frame.readUIntBE(1, 3), payload.length)
-        // Arbitraries make records without a prototype; the clone is a plain one.
-        assert.deepEqual(decodeMessage(frame[0]!, payload), { name, body: structuredClone(body) })
+        // Arbitraries make records without a prototype, and a Buffer is not a Uint8Array to an assertion; clones are plain ones.
+        assert.deepEqual(structuredClone(decodeMessage(frame[0]!, payload)), { name, body: structuredClone(body) })
         if (payload.length > 0) assertRefused(() => decodeMessage(frame[0]!, payload.subarray(0, cut % payload.length)))
         assertRefused(() => decodeMessage(frame[0]!, Buffer.concat([payload, Buffer.alloc(1)])))
       }),
@@ -137,6 +151,12 @@ test('an offer that is expired, too large, of another version or without address
   assert.throws(() => read({ transports: [] }), { code: 'OFFER_MALFORMED' })
   assert.throws(() => read({ tier: 9 }), { code: 'OFFER_MALFORMED' })
   assert.throws(() => readOffer(Buffer.alloc(MAX_OFFER_BYTES + 1), NOW_S), { code: 'OFFER_MALFORMED' })
+  assert.throws(() => read({ line: 4 }), { code: 'OFFER_MALFORMED' })
+  assert.throws(() => read({ city: 'New York' }), { code: 'OFFER_MALFORMED' })
+  assert.throws(() => read({ expiresAt: BigInt(NOW_S + 30 * 86_400) }), { code: 'OFFER_MALFORMED' })
+  const scarcity = (perGib: bigint) => ({ pricePerGib: 100n, premiums: [{ name: 'scarcity', perGib }] })
+  assert.throws(() => read(scarcity(101n)), { code: 'OFFER_MALFORMED' })
+  assert.equal(basePrice(read(scarcity(30n)).body), 70n)
   for (const line of ['', 'byway-offer:', 'byway-offer:!!', `byway-offer:${'A'.repeat(100_000)}`, 'https://example.com']) {
     assert.throws(() => readOfferText(line, NOW_S), { code: 'OFFER_MALFORMED' }, line.slice(0, 20))
   }

@@ -9,18 +9,23 @@
  * Each message is declared once; docs/protocol.md#messages lists the same table and a test compares them.
  *
  * A frame is [type u8][length u24][payload]. A link is one TLS connection. The first frame says what it is for: `session` makes it the
- * control link of a session, `attach` a flow link, which carries one flow at a time and is used again after `done`.
+ * control link of a session and `rejoin` the next one after a loss; `attach` makes it a flow link, which carries one flow at a time and is
+ * used again after `done`.
  */
-import { decode, encode, hex, type Infer, list, optional, struct, text, u8, u16, u32, u64, u96, u128 } from './codec.ts'
+import { blob, decode, encode, hex, type Infer, list, optional, struct, text, u8, u16, u32, u64, u96, u128 } from './codec.ts'
 import { BywayError } from './errors.ts'
 
 // --- Fixed by docs/protocol.md. Changing one breaks peers. ---
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 export const FRAME_HEADER_BYTES = 4
 /** Longest payload of any frame but `data`: a proof of 32 levels and its surroundings take under 2 KiB. */
 export const MAX_MESSAGE_BYTES = 4096
 /** Longest `data` payload: four TLS records, so that the header costs nothing and a stopped reader holds little. */
 export const MAX_DATA_BYTES = 65_536
+/** What `open` asks for. */
+export const FLOW_PROTOCOLS = { tcp: 0, udp: 1 } as const
+/** An offer is a few hundred bytes; the frame that carries one has to hold it. */
+const MAX_CARRIED_OFFER_BYTES = 3_072
 /** Label of the TLS exporter a session's proof signs, so that it is worth nothing on any other connection. */
 export const EXPORTER_LABEL = 'EXPORTER-byway-session-v1'
 
@@ -80,16 +85,37 @@ export const MESSAGES = {
   ping: { type: 0x0a, from: 'both', codec: struct({ nonce: u64 }) },
   pong: { type: 0x0b, from: 'both', codec: struct({ nonce: u64 }) },
   attached: { type: 0x0c, from: 'provider', codec: struct({}) },
-  open: { type: 0x10, from: 'consumer', codec: struct({ flowId: u32, host: text(255), port: u16 }) },
+  rejoin: { type: 0x0d, from: 'consumer', codec: struct({ version: u16, sessionId, token: hex(32) }) },
+  rejoined: { type: 0x0e, from: 'provider', codec: struct({ cumulative: u96, window: u64 }) },
+  open: { type: 0x10, from: 'consumer', codec: struct({ flowId: u32, protocol: u8, host: text(255), port: u16 }) },
   opened: { type: 0x11, from: 'provider', codec: struct({}) },
   failed: { type: 0x12, from: 'provider', codec: struct({ code: text(64), message: text(MAX_REASON_BYTES) }) },
   end: { type: 0x14, from: 'both', codec: struct({}) },
   reset: { type: 0x15, from: 'both', codec: struct({}) },
   done: { type: 0x16, from: 'provider', codec: struct({ ...counts }) },
+  ack: { type: 0x17, from: 'both', codec: struct({ received: u64 }) },
+  resume: { type: 0x18, from: 'consumer', codec: struct({ flowId: u32, received: u64, over: u8 }) },
+  resumed: { type: 0x19, from: 'provider', codec: struct({ received: u64, over: u8 }) },
+  extend: { type: 0x1a, from: 'consumer', codec: struct({ flowId: u32, offer: blob(MAX_CARRIED_OFFER_BYTES) }) },
+  reserve: { type: 0x20, from: 'tucked', codec: struct({ version: u16, nodeKey: hex(32), signature }) },
+  reserved: { type: 0x21, from: 'relay', codec: struct({ token: hex(32), lifetimeS: u32, maxCalls: u16 }) },
+  call: { type: 0x22, from: 'relay', codec: struct({ callId: u32 }) },
+  answer: { type: 0x23, from: 'tucked', codec: struct({ version: u16, token: hex(32), callId: u32 }) },
+  answered: { type: 0x24, from: 'relay', codec: struct({}) },
+  observe: { type: 0x25, from: 'both', codec: struct({ version: u16, nodeKey: hex(32), port: u16, pin: hex(32) }) },
+  observed: { type: 0x26, from: 'relay', codec: struct({ address: text(45), port: u16, reached: u8 }) },
 } as const
 
 /** `data` carries raw bytes, so it has no codec. */
 export const DATA_TYPE = 0x13
+
+/** Longest payload of a frame of this type. */
+export function frameLimit(type: number): number {
+  return type === DATA_TYPE ? MAX_DATA_BYTES : MAX_MESSAGE_BYTES
+}
+
+/** `padding` carries bytes that mean nothing, and is never handed on. */
+export const PADDING_TYPE = 0x30
 
 export type MessageName = keyof typeof MESSAGES
 export type MessageBody<N extends MessageName> = Infer<(typeof MESSAGES)[N]['codec']>

@@ -141,6 +141,14 @@ export function stepBytes(purse: Purse): bigint {
 }
 
 /**
+ * Bytes after which a payment waits no longer, where somebody else counts and is asked now and then: on the fastest lines a voucher a step would be
+ * five hundred a second. The other half of the window lasts until this voucher has arrived.
+ */
+export function promptBytes(purse: Purse): bigint {
+  return most(purse.window / 2n - dueBytes(purse), stepBytes(purse))
+}
+
+/**
  * The next statement to sign, or undefined when nothing is due. When the cap cannot pay for all that is due, `short` is true and the
  * statement covers what it can.
  */

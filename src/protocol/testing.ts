@@ -1,7 +1,7 @@
 /** What tests of several rooms need of the protocol: nodes that can sign offers. */
 import { generateKeyPairSync } from 'node:crypto'
 import { type Hex, toHex } from './bytes.ts'
-import { type Offer, type SignedOffer, signOffer } from './offer.ts'
+import { type Offer, type SignedOffer, signOffer, UNSTATED } from './offer.ts'
 
 /** Unix seconds at which the offers below are issued; they last an hour. */
 export const OFFERED_AT_S = 1_800_000_000
@@ -19,12 +19,13 @@ export function offeringNode(): { nodeKey: Hex; offer(changes?: Partial<Offer>):
     sequence: 1n,
     issuedAt: BigInt(OFFERED_AT_S),
     expiresAt: BigInt(OFFERED_AT_S + 3600),
+    ...UNSTATED,
     country: 'de',
-    asn: 0,
     transports: [{ kind: 'tls', host: '127.0.0.1', port: 4433, pin: `0x${'33'.repeat(32)}` }],
     pricePerGib: 100_000n,
     tier: 1,
     policyHash: `0x${'44'.repeat(32)}`,
+    relay: 0,
   }
   return { nodeKey, offer: (changes = {}) => signOffer({ ...plain, ...changes }, privateKey) }
 }

@@ -2,7 +2,7 @@
  * The accounts: every change of money with both its sides, so that nothing appears or vanishes.
  *
  *     provider   a voucher        claimable +   earned +
- *                a claim          claimed +  fees +   claimable -
+ *                a claim          claimed +  fees +  burnt +  claimable -
  *                a lost channel   earned -   claimable -      and back when it is found
  *     consumer   a root opened    escrow +   deposited +
  *                a voucher        spent +    escrow -
@@ -13,7 +13,7 @@ import { apply, Book } from './book.ts'
 import type { Movement } from './positions.ts'
 import type { JournalRecord, Role } from './records.ts'
 
-export type Account = 'earned' | 'claimable' | 'claimed' | 'fees' | 'deposited' | 'escrow' | 'spent' | 'refunded'
+export type Account = 'earned' | 'claimable' | 'claimed' | 'fees' | 'burnt' | 'deposited' | 'escrow' | 'spent' | 'refunded'
 
 /** One side of a posting; exactly one of debit and credit is above zero. */
 export interface LedgerEntry {
@@ -50,8 +50,9 @@ function entriesOf(movement: Movement, role: Role): LedgerEntry[] {
     case 'settled': {
       const amount = movement.channels.reduce((sum, { units }) => sum + units, 0n)
       // A claim overtaken by another paid nothing new and still cost its fee: then money leaves `claimed`.
-      const kept = amount - movement.fee
-      return [kept >= 0n ? debit('claimed', kept) : credit('claimed', -kept), debit('fees', movement.fee), credit('claimable', amount)]
+      const kept = amount - movement.fee - movement.burnt
+      const claimed = kept >= 0n ? debit('claimed', kept) : credit('claimed', -kept)
+      return [claimed, debit('fees', movement.fee), debit('burnt', movement.burnt), credit('claimable', amount)]
     }
     case 'found':
       return [debit('claimable', movement.units), credit('earned', movement.units)]

@@ -123,6 +123,8 @@ suite('book of a provider', () => {
     )
     refuses(SERVED, claimSent(1, 2n * PRICE + 1n), /more than was promised/)
     refuses(SERVED, claimSettled(1, PRICE, PRICE + 1n), /fee/)
+    refuses(SERVED, claimSettled(1, PRICE, 1n, 0, PRICE), /burn/)
+    refuses([...SERVED, claimSettled(1, PRICE)], { kind: 'burn-seen', total: PRICE + 1n, atMs: 9 }, /burnt/)
     refuses(SERVED, claimSettled(1, 10n ** 9n + 1n), /cap/)
   })
 
@@ -226,7 +228,7 @@ test('whatever happens, promises stay within caps, payments within promises, and
         sessions.reduce((sum, { up, down }) => sum + up + down, 0n),
       )
     }
-    assert.ok(book.fees <= book.paid)
+    assert.ok(book.fees + book.burnt <= book.paid)
   }
   for (const role of ['provider', 'consumer'] as const) {
     fc.assert(

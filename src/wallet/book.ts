@@ -5,6 +5,7 @@
  * book of a running daemon and the book of its journal are the same. `apply` either takes a record whole or throws STATE_CORRUPT and
  * leaves the book as it was. A record repeated by a crash between doing and remembering (the same root opened, the same claim settled)
  * changes nothing the second time.
+ * Longer than 400 lines because every kind of record is applied here, by the same few private steps.
  */
 import type { Hex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
@@ -27,9 +28,10 @@ export class Book {
   /** Claims that left and were not heard of since, by transaction. */
   readonly pendingClaims = new Map<Hex, RecordOf<'claim-sent'>>()
   readonly settledClaims = new Set<Hex>()
-  /** Units the contract paid over all channels, and what of them went to submitters. */
+  /** Units the contract paid over all channels, what of them went to submitters, and what burns. */
   paid = 0n
   fees = 0n
+  burnt = 0n
 
   /** History with a payer (provider) or payee (consumer); zeros for a stranger. */
   counterparty(id: Hex): Readonly<Counterparty> {
@@ -86,6 +88,7 @@ const ONLY_FOR: { readonly [K in JournalRecord['kind']]?: Role } = {
   'channel-accepted': 'provider',
   'claim-sent': 'provider',
   'claim-settled': 'provider',
+  'burn-seen': 'provider',
   'claim-failed': 'provider',
 }
 
@@ -228,7 +231,7 @@ const APPLY: { [K in JournalRecord['kind']]: (book: Book, record: RecordOf<K>, f
     channel.numerator = most(channel.numerator, numerator)
     if (signature !== undefined && cumulative > (channel.latest?.cumulative ?? -1n)) channel.latest = { cumulative, signature }
     // What the chain has paid is what a provider has been paid. A consumer's chain says what was claimed of it; its book does not ask.
-    if (source === 'chain' && book.genesis!.role === 'provider') movements.push(...settle(book, [{ channel, paid: cumulative }], 0n))
+    if (source === 'chain' && book.genesis!.role === 'provider') movements.push(...settle(book, [{ channel, paid: cumulative }], 0n, 0n))
     return movements
   },
 
@@ -245,21 +248,28 @@ const APPLY: { [K in JournalRecord['kind']]: (book: Book, record: RecordOf<K>, f
     return []
   },
 
-  'claim-settled'(book, { tx, amount, fee, channels }, fail) {
+  'claim-settled'(book, { tx, amount, fee, burnt = 0n, channels }, fail) {
     if (book.settledClaims.has(tx)) return []
-    if (fee > amount) throw fail('the fee exceeds the amount', { fee, amount })
+    if (fee + burnt > amount) throw fail('fee and burn exceed the amount', { fee, burnt, amount })
     const paid = channels.map((entry) => ({ channel: channelOf(book, entry, fail), paid: entry.paid }))
     for (const { channel, paid: now } of paid) {
       if (now > channel.cap)
         throw fail('the contract paid more than the cap', { rootId: channel.rootId, index: channel.index, paid: now, cap: channel.cap })
     }
     const increase = paid.reduce((sum, { channel, paid: now }) => sum + most(now - channel.paid, 0n), 0n)
-    if (book.fees + fee > book.paid + increase) throw fail('fees exceed everything that was paid', { fee, paid: book.paid + increase })
+    if (book.fees + fee + book.burnt + burnt > book.paid + increase)
+      throw fail('fees and burns exceed everything that was paid', { fee, burnt, paid: book.paid + increase })
     endClaim(book, tx)
     book.settledClaims.add(tx)
     const unknown = paid.filter((entry) => entry.paid > entry.channel.cumulative)
     const promised = unknown.map((entry) => promiseUnknown(book, entry.channel, entry.paid - entry.channel.cumulative))
-    return [...promised, ...settle(book, paid, fee)]
+    return [...promised, ...settle(book, paid, fee, burnt)]
+  },
+
+  'burn-seen'(book, { total }, fail) {
+    if (book.fees + total > book.paid) throw fail('more burnt than was paid', { total, paid: book.paid })
+    // What a claim of ours told is in there already; less can only be an answer from before it.
+    return total > book.burnt ? settle(book, [], 0n, total - book.burnt) : []
   },
 
   'claim-failed'(book, { tx }) {
@@ -347,7 +357,7 @@ function promiseUnknown(book: Book, channel: Channel, units: bigint): Movement {
 }
 
 /** Notes what the contract now records as paid. A claim that was overtaken by a later one brings nothing more, but its fee. */
-function settle(book: Book, entries: readonly { channel: Channel; paid: bigint }[], fee: bigint): Movement[] {
+function settle(book: Book, entries: readonly { channel: Channel; paid: bigint }[], fee: bigint, burnt: bigint): Movement[] {
   const movements: Movement[] = []
   const channels: { channel: Channel; units: bigint }[] = []
   for (const { channel, paid } of entries) {
@@ -363,7 +373,8 @@ function settle(book: Book, entries: readonly { channel: Channel; paid: bigint }
     }
   }
   book.fees += fee
-  if (channels.length > 0 || fee > 0n) movements.push({ kind: 'settled', channels, fee })
+  book.burnt += burnt
+  if (channels.length > 0 || fee > 0n || burnt > 0n) movements.push({ kind: 'settled', channels, fee, burnt })
   return movements
 }
 

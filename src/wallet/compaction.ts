@@ -75,6 +75,7 @@ function channelsOf(record: JournalRecord): readonly { rootId: string; index: nu
     case 'genesis':
     case 'started':
     case 'claim-failed':
+    case 'burn-seen':
       return []
   }
 }

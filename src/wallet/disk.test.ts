@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -152,4 +153,36 @@ suite('small files, when the power fails', () => {
   test('a created file is absent or whole', async () => {
     assert.deepEqual(await contents(new Map(), '/f', (disk) => createFile(disk, '/f', bytes('new!'))), new Set([undefined, 'new!']))
   })
+})
+
+const untraced = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0 ? false : 'strace is missing, or may not trace'
+
+test('every write is synchronous, and what an earlier process left in the cache is synced before the first promise', {
+  skip: untraced,
+}, async () => {
+  const path = freshPath()
+  const trace = `${path}.trace`
+  const script = `
+    import { realDisk } from ${JSON.stringify(new URL('./disk.ts', import.meta.url).href)}
+    const log = await realDisk(JSON.parse(process.argv[1])).open(process.argv[2], 'append')
+    await log.append(Buffer.from('a line'))
+    await log.sync()
+    await log.append(Buffer.from('a line'))
+    await log.sync()
+    await log.close()`
+  const calls = async (options: object): Promise<string> => {
+    const traced = ['-f', '-e', 'trace=openat,fdatasync', '-o', trace, process.execPath, '--input-type=module', '-e', script]
+    assert.equal(spawnSync('strace', [...traced, JSON.stringify(options), path]).status, 0)
+    return readFile(trace, 'utf8')
+  }
+  const opened = (text: string) => text.split('\n').find((line) => line.includes(`${path}"`)) ?? ''
+  const syncs = (text: string) => text.match(/ fdatasync\(/g)?.length ?? 0
+  const fresh = await calls({})
+  assert.match(opened(fresh), /O_DSYNC/)
+  assert.equal(syncs(fresh), 0, 'nothing was there before')
+  assert.equal(syncs(await calls({})), 1, 'once for what was there')
+  // The control: without fsync neither is seen.
+  const off = await calls({ fsync: 'off' })
+  assert.doesNotMatch(opened(off), /O_DSYNC/)
+  assert.equal(syncs(off), 0)
 })

@@ -123,11 +123,12 @@ export const claimSent = (tx: number, cumulative: bigint, index = 0): RecordOf<'
   atMs: 6,
 })
 
-export const claimSettled = (tx: number, paid: bigint, fee = 0n, index = 0): RecordOf<'claim-settled'> => ({
+export const claimSettled = (tx: number, paid: bigint, fee = 0n, index = 0, burnt = 0n): RecordOf<'claim-settled'> => ({
   kind: 'claim-settled',
   tx: hexOf(32, tx),
   amount: paid,
   fee,
+  burnt,
   channels: [{ rootId: ROOT, index, paid }],
   atMs: 7,
 })
@@ -293,9 +294,11 @@ function settling(book: Book, tx: Hex, claimed: readonly { rootId: Hex; index: n
     return { rootId, index, paid: step.pick % 13 === 0 ? now + part(cap - now, step.part) : now }
   })
   const amount = channels.reduce((sum, { rootId, index, paid }) => sum + paid - book.channel(rootId, index)!.paid, 0n)
-  const most = book.paid + amount - book.fees
+  const most = book.paid + amount - book.fees - book.burnt
   const fee = step.pick % 2 === 0 ? 0n : part(most < amount ? most : amount, step.part)
-  return { kind: 'claim-settled', tx, amount, fee, channels, atMs: 0 }
+  const left = most - fee < amount - fee ? most - fee : amount - fee
+  const burnt = step.pick % 3 === 0 ? 0n : left / 10n
+  return { kind: 'claim-settled', tx, amount, fee, burnt, channels, atMs: 0 }
 }
 
 const CONSUMER_ACTIONS: Actions = {

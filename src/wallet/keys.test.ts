@@ -28,6 +28,8 @@ const GOLDEN = {
   tls: '6_d9FIdbVQG89YOkrISrpoB3zDHTp6z3OzuV2nTERbE',
   session0: '0xd16f7845f2effa51af6da88562d223857e6994a7',
   session1: '0x84a20ec979b54d94c2c2b5e0d7c5e37380859536',
+  payer3: '0x521a93bf3bc2a2a160715f3c2b17b64a3389e81b',
+  turn: 0.4445841750014061,
 }
 
 suite('keys of a seed', () => {
@@ -40,6 +42,8 @@ suite('keys of a seed', () => {
         tls: createPublicKey(keys.tlsKey).export({ format: 'jwk' }).x,
         session0: keys.sessionKey(0n).address,
         session1: keys.sessionKey(1n).address,
+        payer3: keys.payer(3).address,
+        turn: keys.turnOf(`0x${'11'.repeat(32)}`),
       },
       GOLDEN,
     )

@@ -4,6 +4,7 @@
  *     seed --HKDF-SHA256--> byway/v1/wallet       secp256k1   holds and receives the money
  *                           byway/v1/node         Ed25519     names the node, signs its offers
  *                           byway/v1/tls          P-256       the certificate offers pin
+ *                           byway/v1/network      Ed25519     names the node among those that spread offers (libp2p)
  *                           byway/v1/session/N    secp256k1   signs vouchers of root N; stolen, it costs that root at most
  *
  * The labels are part of the format: changing one changes who a node is.
@@ -77,9 +78,27 @@ export class Keys {
     this.tlsKey = p256Key(this.#scalar('tls', P256_ORDER))
   }
 
-  /** Signs the vouchers of one root: the one whose `root-planned` record has this `signerNonce`. */
-  sessionKey(nonce: bigint): SigningKey {
-    return new SigningKey(this.#scalar(`session/${nonce}`, SECP256K1_ORDER))
+  /**
+   * The wallet that pays at a place of a route (see consumer/places.ts): at the only hop of a route the owner's, at each other place one of its
+   * own, so that two hops cannot tell by their payer that they serve the same consumer.
+   */
+  payer(place: number): SigningKey {
+    return place === 0 ? this.wallet : new SigningKey(this.#scalar(`payer/${place}`, SECP256K1_ORDER))
+  }
+
+  /** Signs the vouchers of one root of a payer: the one whose `root-planned` record has this `signerNonce`. */
+  sessionKey(nonce: bigint, place = 0): SigningKey {
+    return new SigningKey(this.#scalar(place === 0 ? `session/${nonce}` : `session/${place}/${nonce}`, SECP256K1_ORDER))
+  }
+
+  /** A number in [0, 1) that only this owner can tell, and that stays: where a node stands in the order of entries of routes. */
+  turnOf(nodeKey: Hex): number {
+    return this.#derive(`turn/${nodeKey}`, 6).readUIntBE(0, 6) / 2 ** 48
+  }
+
+  /** What the key follows from that names this node in the network of offers: a thread that strangers talk to is trusted with no other. */
+  networkSeed(): Uint8Array {
+    return this.#derive('network', 32)
   }
 
   toJSON(): object {
@@ -157,7 +176,7 @@ async function findPassphrase({ disk, paths, passphraseFile, env }: KeySource, f
 }
 
 /** The content without the newline an editor leaves. */
-function passphraseIn(content: Buffer, path: string): string {
+export function passphraseIn(content: Buffer, path: string): string {
   const text = content.toString().replace(/\r?\n$/, '')
   if (text.length === 0 || content.length > MAX_PASSPHRASE_BYTES) throw noPassphrase(path, 'it is empty or too large')
   return text

@@ -96,7 +96,6 @@ suite('keystore', () => {
   test('refuses absurd costs before it allocates or computes anything', async () => {
     const { file } = cheapFile()
     const before = process.memoryUsage().rss
-    const start = performance.now()
     const absurd = [
       { n: 2 ** 30, r: 8, p: 1 },
       { n: 2 ** 20, r: 8, p: 1 },
@@ -119,7 +118,6 @@ suite('keystore', () => {
     }
     const slow = { ...PBKDF2_VECTOR, crypto: { ...PBKDF2_VECTOR.crypto, kdfparams: { ...PBKDF2_VECTOR.crypto.kdfparams, c: 2 ** 31 } } }
     await assert.rejects(opened(slow), { code: 'KEYS_UNREADABLE' })
-    assert.ok(performance.now() - start < 1_000)
     assert.ok(process.memoryUsage().rss - before < 100e6)
   })
 

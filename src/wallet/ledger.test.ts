@@ -21,7 +21,7 @@ import type { JournalRecord } from './records.ts'
 
 const GIB = 2n ** 30n
 const PRICE = 1_000_000n
-const sum = (rows: readonly LedgerRow[], column: 'earned' | 'claimed' | 'claimable' | 'fees' | 'spent' | 'returned') =>
+const sum = (rows: readonly LedgerRow[], column: 'earned' | 'claimed' | 'claimable' | 'fees' | 'burnt' | 'spent' | 'returned') =>
   rows.reduce((total, row) => total + row[column], 0n)
 
 const BASE = GIB * PRICE
@@ -53,6 +53,22 @@ suite('ledger of a provider', () => {
     ])
     assert.deepEqual([totals.claimed, totals.fees], [4n * PRICE - 160n, 160n])
     assert.ok(identityHolds)
+  })
+
+  test('the burn of a claim is spread as its fee is, and one heard of later comes off what was claimed', () => {
+    const { rows, totals, identityHolds } = ledgerOf([...TWO, claimSettled(1, 2n * PRICE, 10_000n, 0, 200_000n)])
+    assert.deepEqual(
+      rows.map((row) => [...money(row), Number(row.burnt)]),
+      [
+        [1e6, 895_000, 0, 5_000, 100_000],
+        [3e6, 895_000, 2e6, 5_000, 100_000],
+      ],
+    )
+    assert.equal(totals.burnt, 200_000n)
+    assert.ok(identityHolds)
+    const mark = { kind: 'high-water', rootId: ROOT, index: 0, cumulative: 2n * PRICE, source: 'chain', atMs: 9 } as const
+    const later = ledgerOf([...TWO, mark, { kind: 'burn-seen', total: 200_000n, atMs: 9 }, { kind: 'burn-seen', total: 150_000n, atMs: 9 }])
+    assert.deepEqual([later.totals.claimed, later.totals.burnt, later.identityHolds], [1_800_000n, 200_000n, true])
   })
 
   test('names why a session earned nothing', () => {
@@ -154,26 +170,26 @@ suite('conservation, for every legal journal', () => {
     }
   })
 
-  test('a provider: earned = claimed + claimable + fees, in every row and in total', () => {
+  test('a provider: earned = claimed + claimable + fees + burnt, in every row and in total', () => {
     const seen = new Set<string>()
     fc.assert(
       fc.property(journals('provider', 120), (records) => {
         const { rows, totals, identityHolds } = ledgerOf(records)
         assert.ok(identityHolds)
-        assert.equal(totals.earned, totals.claimed + totals.claimable + totals.fees)
+        assert.equal(totals.earned, totals.claimed + totals.claimable + totals.fees + totals.burnt)
         for (const row of rows) {
-          assert.equal(row.earned, row.claimed + row.claimable + row.fees)
-          for (const column of ['earned', 'claimed', 'claimable', 'fees', 'returned'] as const) {
+          assert.equal(row.earned, row.claimed + row.claimable + row.fees + row.burnt)
+          for (const column of ['earned', 'claimed', 'claimable', 'fees', 'burnt', 'returned'] as const) {
             assert.ok(row[column] >= 0n, column)
             if (row[column] > 0n) seen.add(column)
           }
         }
-        for (const column of ['earned', 'claimed', 'claimable', 'fees', 'returned'] as const)
+        for (const column of ['earned', 'claimed', 'claimable', 'fees', 'burnt', 'returned'] as const)
           assert.equal(sum(rows, column), totals[column], column)
       }),
       { numRuns: 500 },
     )
-    assert.equal(seen.size, 5, 'the journals reach every column')
+    assert.equal(seen.size, 6, 'the journals reach every column')
   })
 
   test('a consumer: deposited = spent + unspent + refunded, in total and as rows', () => {

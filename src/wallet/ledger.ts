@@ -1,9 +1,9 @@
 /**
  * The ledger: one row for each session, and totals that are the balances of accounts.ts.
  *
- * Provider: earned = claimed + claimable + fees. Consumer: deposited = spent + unspent + refunded. Unpaid bytes are a memo: nobody promised
+ * Provider: earned = claimed + claimable + fees + burnt. Consumer: deposited = spent + unspent + refunded. Unpaid bytes are a memo: nobody promised
  * money for them. Claims pay channels and sessions share channels, so a claim is spread over the sessions of its channel, oldest first, and
- * its fee over what it paid, in proportion. Rows therefore add up to the totals to the unit.
+ * its fee and its burn over what it paid, in proportion. Rows therefore add up to the totals to the unit.
  */
 import type { Hex } from '../protocol/bytes.ts'
 import { Accounts, postingOf } from './accounts.ts'
@@ -38,11 +38,12 @@ export interface LedgerRow {
   up: bigint
   down: bigint
   pricePerGib: bigint
-  /** Provider: earned = claimed + claimable + fees, and bytes carried that nobody paid. Zero for a consumer. */
+  /** Provider: earned = claimed + claimable + fees + burnt, and bytes carried that nobody paid. Zero for a consumer. */
   earned: bigint
   claimed: bigint
   claimable: bigint
   fees: bigint
+  burnt: bigint
   unpaidBytes: bigint
   /** Consumer: what it cost, and bytes paid on the provider's word. Zero for a provider. */
   spent: bigint
@@ -61,6 +62,7 @@ export interface LedgerTotals {
   claimed: bigint
   claimable: bigint
   fees: bigint
+  burnt: bigint
   unpaidBytes: bigint
   deposited: bigint
   spent: bigint
@@ -154,20 +156,26 @@ class Rows {
     return rows
   }
 
-  #settle({ channels, fee }: Extract<Movement, { kind: 'settled' }>): void {
+  #settle({ channels, fee, burnt }: Extract<Movement, { kind: 'settled' }>): void {
     const paid = channels.flatMap(({ channel, units }) => this.#take(channel, units))
     const amount = paid.reduce((sum, { units }) => sum + units, 0n)
-    const shared = fee < amount ? fee : amount
+    const shared = least(fee + burnt, amount)
+    const fees = least(fee, shared)
+    // Running sums, rounded: what is kept from the provider of so many units, and the fee in it. Their differences add up to the whole,
+    // and no share exceeds its part.
+    const keptOf = (units: bigint) => (units * shared) / amount
+    const feeOf = (kept: bigint) => (kept === 0n ? 0n : (kept * fees) / shared)
     let before = 0n
     for (const { row, units } of paid) {
-      // Differences of rounded running sums add up to the whole fee, and no share exceeds its part.
-      const share = ((before + units) * shared) / amount - (before * shared) / amount
+      const [from, to] = [keptOf(before), keptOf(before + units)]
       before += units
       row.claimable -= units
-      row.claimed += units - share
-      row.fees += share
+      row.claimed += units - (to - from)
+      row.fees += feeOf(to) - feeOf(from)
+      row.burnt += to - from - (feeOf(to) - feeOf(from))
     }
-    this.#charge(fee - shared)
+    this.#charge('fees', fee - fees)
+    this.#charge('burnt', burnt - (shared - fees))
   }
 
   /** A refund names no channel. The last sessions are the ones a provider may not have claimed. */
@@ -191,14 +199,14 @@ class Rows {
     }
   }
 
-  /** The fee of a claim that paid nothing new comes off what was claimed before. */
-  #charge(fee: bigint): void {
-    if (fee === 0n) return
+  /** The fee of a claim that paid nothing new, and a burn heard of later, come off what was claimed before. */
+  #charge(column: 'fees' | 'burnt', units: bigint): void {
+    if (units === 0n) return
     for (const row of this.#ordered()) {
-      const share = least(fee, row.claimed)
+      const share = least(units, row.claimed)
       row.claimed -= share
-      row.fees += share
-      fee -= share
+      row[column] += share
+      units -= share
     }
   }
 
@@ -268,6 +276,7 @@ function newRow(session: Session | undefined, { rootId, index, root, payee }: Ch
     claimed: 0n,
     claimable: 0n,
     fees: 0n,
+    burnt: 0n,
     unpaidBytes: 0n,
     spent: 0n,
     disputedBytes: 0n,
@@ -295,6 +304,7 @@ function totalsOf(book: Book, rows: readonly LedgerRow[], accounts: Accounts): L
     claimed: accounts.debits('claimed'),
     claimable: accounts.debits('claimable'),
     fees: accounts.debits('fees'),
+    burnt: accounts.debits('burnt'),
     unpaidBytes: sum(rows, (row) => row.unpaidBytes),
     deposited: accounts.credits('deposited'),
     spent: accounts.debits('spent'),
@@ -306,11 +316,11 @@ function totalsOf(book: Book, rows: readonly LedgerRow[], accounts: Accounts): L
 }
 
 function identityHolds(totals: LedgerTotals, rows: readonly LedgerRow[], accounts: Accounts): boolean {
-  const columns = ['earned', 'claimed', 'claimable', 'fees', 'spent'] as const
+  const columns = ['earned', 'claimed', 'claimable', 'fees', 'burnt', 'spent'] as const
   return (
     columns.every((column) => sum(rows, (row) => row[column]) === totals[column]) &&
-    rows.every((row) => row.earned === row.claimed + row.claimable + row.fees) &&
-    totals.earned === totals.claimed + totals.claimable + totals.fees &&
+    rows.every((row) => row.earned === row.claimed + row.claimable + row.fees + row.burnt) &&
+    totals.earned === totals.claimed + totals.claimable + totals.fees + totals.burnt &&
     totals.deposited === totals.spent + totals.unspent + totals.refunded &&
     accounts.balanced
   )

@@ -51,11 +51,11 @@ export async function acquireLock(paths: Pick<HomePaths, 'lock' | 'pid'>, nowMs:
   }
 }
 
-/** Undefined when somebody else holds the lock. */
-function lockFile(path: string): DatabaseSync | undefined {
+/** Undefined when somebody else holds the lock, and still does after `settleMs` in which this thread stands still. */
+export function lockFile(path: string, settleMs = SETTLE_MS): DatabaseSync | undefined {
   let database: DatabaseSync | undefined
   try {
-    database = new DatabaseSync(path, { timeout: SETTLE_MS })
+    database = new DatabaseSync(path, { timeout: settleMs })
     // Memory: there is nothing to roll back, and a journal file would be one more thing to leave behind.
     database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
     return database

@@ -20,8 +20,13 @@ test('a home and the local exchange have the files the tree at the top draws', (
     journal: '/h/journal.jsonl',
     lock: '/h/lock',
     pid: '/h/pid',
+    turn: '/h/turn',
     offers: '/h/offers',
+    cachedOffers: '/h/cached-offers',
+    contacts: '/h/contacts.json',
+    explorer: '/h/explorer.json',
   })
+  assert.equal(exchangePaths('/x').explorer, '/x/explorer')
   assert.equal(exchangePaths('/x').provider(2), '/x/provider-2')
 })
 

@@ -6,7 +6,10 @@
  *         chain/                        its chain, persisted
  *         offers/                       its directory: signed offers, one file each
  *         provider-1/ provider-2/ …     homes
+ *         rewards/                      what its probers publish: leaves of epoch roots, and their reports
  *         consumer/                     a home
+ *         explorer/                     home of its explorer (`npm start -- --explore`)
+ *         prober/                       home of the consumer that carries the probes
  *       provider/                       home of a provider started by hand
  *       consumer/                       home of a consumer started by hand
  *
@@ -16,8 +19,13 @@
  *       journal.jsonl                   the money: vouchers, sessions, claims (journal.ts)
  *       lock                            held by the running daemon (lock.ts)
  *       pid                             which process that is; only to tell people
+ *       turn                            held while a transaction of its wallets is under way (turn.ts)
  *       run/api.sock                    local API of the running daemon (api/socket.ts)
+ *       explorer.json                   where the explorer of this home listens, and in which database it keeps its tables
+ *       index/                          those tables, unless a PostgreSQL server holds them
  *       offers/                         signed offers, unless --offers names a shared folder
+ *       contacts.json                   nodes of the network that answered lately, to begin with at the next start
+ *       cached-offers                   offers a consumer knew last, for a start while nobody can be asked
  */
 import { readdir, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
@@ -30,14 +38,21 @@ export interface HomePaths {
   journal: string
   lock: string
   pid: string
+  turn: string
   offers: string
+  cachedOffers: string
+  contacts: string
+  explorer: string
 }
 
 export interface ExchangePaths {
   folder: string
   chain: string
   offers: string
+  rewards: string
   consumer: string
+  explorer: string
+  prober: string
   /** Home of provider `number`, from 1. */
   provider(number: number): string
 }
@@ -60,7 +75,11 @@ export function homePaths(folder: string): HomePaths {
     journal: join(home, 'journal.jsonl'),
     lock: join(home, 'lock'),
     pid: join(home, 'pid'),
+    turn: join(home, 'turn'),
     offers: join(home, 'offers'),
+    cachedOffers: join(home, 'cached-offers'),
+    contacts: join(home, 'contacts.json'),
+    explorer: join(home, 'explorer.json'),
   }
 }
 
@@ -69,16 +88,22 @@ export function exchangePaths(folder: string): ExchangePaths {
     folder,
     chain: join(folder, 'chain'),
     offers: join(folder, 'offers'),
+    rewards: join(folder, 'rewards'),
     consumer: join(folder, 'consumer'),
+    explorer: join(folder, 'explorer'),
+    prober: join(folder, 'prober'),
     provider: (number) => join(folder, `provider-${number}`),
   }
 }
 
-/** Homes in `folder` or below it: every folder with a journal, sorted. None when the folder does not exist. */
-export async function findHomes(folder: string): Promise<string[]> {
+/**
+ * Homes in `folder` or below it: every folder with a journal, sorted; or with keys, which a wallet without a node has too; or where an explorer
+ * ran. None when the folder does not exist.
+ */
+export async function findHomes(folder: string, holds: 'journal' | 'keys' | 'explorer' = 'journal'): Promise<string[]> {
   const homes: string[] = []
   const visit = async (path: string, depth: number): Promise<void> => {
-    if (await isFile(homePaths(path).journal)) {
+    if (await isFile(homePaths(path)[holds])) {
       homes.push(path)
       return
     }

@@ -82,4 +82,4 @@ export type Movement =
   | { kind: 'billed'; channel: Channel; session: Session | undefined; units: bigint }
   /** Promised, but the root was closed before the claim; and found again, when the claim turns out to have been in time. */
   | { kind: 'lost' | 'found'; channel: Channel; units: bigint }
-  | { kind: 'settled'; channels: readonly { channel: Channel; units: bigint }[]; fee: bigint }
+  | { kind: 'settled'; channels: readonly { channel: Channel; units: bigint }[]; fee: bigint; burnt: bigint }

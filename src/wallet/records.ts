@@ -155,7 +155,7 @@ export const journalRecord = z.discriminatedUnion('kind', [
   }),
   /**
    * Provider: a claim left, and what the chain said. `paid` = what the contract records for the channel after it; `amount` is all that was newly
-   * paid, `fee` the part of it the submitter kept. A claim somebody else submitted for us has no `claim-sent`.
+   * paid, `fee` the part of it the submitter kept, `burnt` the part that burns WAY. A claim somebody else submitted for us has no `claim-sent`.
    */
   z.object({ kind: z.literal('claim-sent'), tx: hex(32), vouchers: z.array(z.object({ ...channel, cumulative: units })), atMs }),
   z.object({
@@ -163,9 +163,12 @@ export const journalRecord = z.discriminatedUnion('kind', [
     tx: hex(32),
     amount: units,
     fee: units,
+    burnt: units.optional(),
     channels: z.array(z.object({ ...channel, paid: units })),
     atMs,
   }),
+  /** Provider: what the contract says was ever burnt of our claims: of some, submitted by others, this folder saw only what they paid. */
+  z.object({ kind: z.literal('burn-seen'), total: units, atMs }),
   z.object({ kind: z.literal('claim-failed'), tx: hex(32), why: z.string(), atMs }),
 ])
 

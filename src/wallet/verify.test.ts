@@ -75,8 +75,9 @@ const CONSUMER: JournalRecord[] = [
 ]
 const journal = (role: Role) => structuredClone(role === 'provider' ? PROVIDER : CONSUMER)
 
-const chain = (root: 'none' | 'open' | 'closed' = 'open', cap = CAP, paid = PRICE): ChainReader => ({
+const chain = (root: 'none' | 'open' | 'closed' = 'open', cap = CAP, paid = PRICE, burnt = 0n): ChainReader => ({
   rootState: async () => root,
+  burntOf: async () => burnt,
   channelPaid: async ({ index, payee, signer }) => {
     const ours = index === 1 && payee === WALLET && signer === DESCRIPTOR.signer
     return ours ? { cap, paid } : { cap: 0n, paid: 0n }
@@ -141,6 +142,7 @@ suite('verify', () => {
     assert.match((await difference('provider', nothing, chain('open', CAP, PRICE + 1n))) ?? '', /paid on chain/)
     assert.match((await difference('provider', nothing, chain('open', CAP, 0n))) ?? '', /paid on chain/)
     assert.match((await difference('provider', nothing, chain('open', CAP + 1n))) ?? '', /cap on chain/)
+    assert.match((await difference('provider', nothing, chain('open', CAP, PRICE, 1n))) ?? '', /burnt on chain/)
     assert.match((await difference('provider', nothing, chain('none'))) ?? '', /state on chain/)
     // Closed and swept: what was not claimed is gone, and the ledger must not call it claimable.
     assert.match((await difference('provider', nothing, chain('closed', 0n, 0n))) ?? '', /claimable from a root/)

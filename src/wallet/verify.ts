@@ -18,6 +18,8 @@ import type { JournalRecord, RecordOf } from './records.ts'
 export interface ChainReader {
   rootState(rootId: Hex): Promise<'none' | 'open' | 'closed'>
   channelPaid(channel: { rootId: Hex; index: number; payee: Hex; signer: Hex }): Promise<{ cap: bigint; paid: bigint }>
+  /** What was ever burnt of a payee's claims. */
+  burntOf(payee: Hex): Promise<bigint>
 }
 
 /** Address that signed a voucher, or undefined when nobody did. */
@@ -30,7 +32,7 @@ export interface Difference {
 }
 
 export interface Verification {
-  checked: { sessions: number; vouchers: number; signatures: number; channels: number; roots: number }
+  checked: { sessions: number; vouchers: number; signatures: number; channels: number; roots: number; rewards?: number }
   firstDifference?: Difference
 }
 
@@ -197,6 +199,7 @@ async function checkChain(book: Book, chain: ChainReader, checked: Verification[
       checked.channels++
     }
   }
+  if (book.genesis?.role === 'provider') same('ledger: burnt on chain', await chain.burntOf(book.genesis.wallet), book.burnt)
   checked.sessions = book.sessions.size
 }
 

@@ -1,0 +1,127 @@
+/**
+ * The rules of a flow, as a pure state machine: what each end may say when, what it must keep, and where a flow goes on after its link broke.
+ *
+ * Each direction is a stream with an offset. The receiver acknowledges offsets; the sender keeps what is not acknowledged, and when the link
+ * broke it sends that again on another link, from the offset the receiver names. So a flow outlives its links, and each byte counts once: when
+ * it is first sent, when it first arrives. Both data paths follow this file. Spec: docs/protocol.md#flows.
+ */
+import { BywayError } from './errors.ts'
+
+// --- Fixed by docs/protocol.md. Changing one breaks peers. ---
+/** A receiver acknowledges at the latest after this many bytes. */
+export const ACK_WITHIN_BYTES = 512 * 1024
+/** Payload a consumer may send before `opened`: an HTTP request or a ClientHello with its extensions. */
+export const MAX_EARLY_BYTES = 16 * 1024
+/** Flows of one session, and its links: a household with many tabs has hundreds, a scraper a few thousand. One that is idle holds about 25 KiB. */
+export const MAX_SESSION_FLOWS = 8_192
+/** A flow without a link, and a session without a control link, are given up after this long. */
+export const RESUME_LIMIT_MS = 60_000
+
+// --- Our choices. Safe to change. ---
+/** Half of what the protocol allows, so that a sender near its limit does not wait for us. */
+const ACK_STEP_BYTES = ACK_WITHIN_BYTES / 2
+/** Kept for a link that may break: twice what Linux lets a connection have under way, so it never holds a sound line back. */
+export const MAX_UNACKED_BYTES = 8 * 1024 * 1024
+/** Every flow may keep this much, however many there are: with less the other end need not acknowledge anything. */
+export const LEAST_UNACKED_BYTES = 512 * 1024
+
+/** How long to wait for another way when one broke. Both ends are given it, so that tests need not wait a minute. */
+export interface Outage {
+  limitMs: number
+  /** Between attempts. */
+  againMs: number
+}
+
+/** A line that comes back is used at once, one that stays away costs a packet now and then. */
+export const OUTAGE: Outage = { limitMs: RESUME_LIMIT_MS, againMs: 500 }
+
+/** One end of a flow. Offsets are payload bytes since the flow began; they fit a number for 9 PB. */
+export interface FlowState {
+  /** Put on a link, counted once. */
+  sent: number
+  /** Of those, what the other end has. */
+  acked: number
+  received: number
+  /** What we last acknowledged. */
+  acknowledged: number
+  /** This end said its last word (`end` or `reset`), the other end did. */
+  localOver: boolean
+  remoteOver: boolean
+  /** A reset went either way: what was on its way may have been thrown away. */
+  aborted: boolean
+}
+
+/** What one end tells the other when a flow goes on elsewhere. */
+export interface FlowMark {
+  received: number
+  /** Whether the other end's last word arrived. */
+  over: boolean
+}
+
+export function newFlow(): FlowState {
+  return { sent: 0, acked: 0, received: 0, acknowledged: 0, localOver: false, remoteOver: false, aborted: false }
+}
+
+/** Payload arrived. Throws MESSAGE_UNEXPECTED after the other end's last word. */
+export function onData(flow: FlowState, bytes: number): void {
+  if (flow.remoteOver) throw new BywayError('MESSAGE_UNEXPECTED', 'data after the end of a flow')
+  flow.received += bytes
+}
+
+/** What to acknowledge now, if anything: each step, and after the other end's last word everything, because it waits for that. */
+export function ackDue(flow: FlowState): number | undefined {
+  const owed = flow.received - flow.acknowledged
+  if (owed === 0 || (owed < ACK_STEP_BYTES && !flow.remoteOver)) return undefined
+  flow.acknowledged = flow.received
+  return flow.received
+}
+
+/** The other end has everything up to `received`; returns how many kept bytes may go. Throws MESSAGE_UNEXPECTED for what was never sent. */
+export function onAck(flow: FlowState, received: number): number {
+  if (received > flow.sent) throw new BywayError('MESSAGE_UNEXPECTED', 'an acknowledgement of bytes that were not sent')
+  // An old one may arrive after a resume told more.
+  if (received <= flow.acked) return 0
+  const released = received - flow.acked
+  flow.acked = received
+  return released
+}
+
+/** The other end sends no more; {@link ackDue} now. */
+export function onEnd(flow: FlowState): void {
+  if (flow.remoteOver && !flow.aborted) throw new BywayError('MESSAGE_UNEXPECTED', 'a flow ended twice')
+  flow.remoteOver = true
+}
+
+/** The other end gave up; {@link ackDue} now. */
+export function onReset(flow: FlowState): void {
+  flow.aborted = true
+  flow.remoteOver = true
+}
+
+/** Both ends said their last word: nothing new will be sent. */
+export const bothOver = (flow: FlowState): boolean => flow.localOver && flow.remoteOver
+
+/**
+ * The provider says `done` and forgets what it kept: both last words are said, and the consumer has every byte. Before that the link may still
+ * break with bytes on their way.
+ */
+export const mayBeDone = (flow: FlowState): boolean => bothOver(flow) && flow.acked === flow.sent
+
+export const markOf = (flow: FlowState): FlowMark => ({ received: flow.received, over: flow.remoteOver })
+
+/**
+ * The flow goes on on another link, from where the other end says it is. Returns how many kept bytes may go; everything still kept is then
+ * sent again, and after it our last word if we had said it and it did not arrive. Throws MESSAGE_UNEXPECTED for offsets that cannot be.
+ */
+export function onResume(flow: FlowState, mark: FlowMark): { released: number; sayLastWord: boolean } {
+  if (mark.received < flow.acked) throw new BywayError('MESSAGE_UNEXPECTED', 'a flow cannot resume before what was acknowledged')
+  // After a reset what was on its way need not be sent again.
+  if (mark.over && (!flow.localOver || (mark.received !== flow.sent && !flow.aborted))) {
+    throw new BywayError('MESSAGE_UNEXPECTED', 'the other end heard a last word that was not said')
+  }
+  const released = onAck(flow, mark.received)
+  // Our own mark said what we have: no older acknowledgement is owed.
+  flow.acknowledged = flow.received
+  // A reset may have followed an end that was heard: it is said again in any case.
+  return { released, sayLastWord: flow.localOver && (!mark.over || flow.aborted) }
+}
