@@ -41,6 +41,8 @@ export async function adoptExitDump(worldFile: string): Promise<void> {
 }
 
 export interface WorldKeeper {
+  /** Saves it now. An anvil that is stopped right after its start may exit without its own dump. */
+  save(): Promise<void>
   end(): Promise<void>
 }
 
@@ -49,11 +51,18 @@ export async function keepWorld(worldFile: string, pid: number, rpc: Rpc, observ
   await disk('note', () => writeFile(pidFileOf(worldFile), `${pid}\n`))
   const ending = new AbortController()
   let saved: string | undefined
-  const keep = async () => {
+  const look = async (always: boolean) => {
     const block = await rpc.request(z.string(), 'eth_blockNumber', [], ending.signal)
-    if (block === saved) return
+    if (block === saved && !always) return
     await save(worldFile, await rpc.request(dumpSchema, 'anvil_dumpState', [], ending.signal))
     saved = block
+  }
+  // One save at a time: they write to the same place.
+  let turn: Promise<void> = Promise.resolve()
+  const keep = (always = false): Promise<void> => {
+    const mine = turn.catch(() => {}).then(() => look(always))
+    turn = mine
+    return mine
   }
   const keepOn = async () => {
     while (!ending.signal.aborted) {
@@ -72,6 +81,7 @@ export async function keepWorld(worldFile: string, pid: number, rpc: Rpc, observ
   }
   const kept = keepOn()
   return {
+    save: () => keep(true),
     async end() {
       ending.abort()
       await kept

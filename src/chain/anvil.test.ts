@@ -9,8 +9,8 @@ import { type TestContext, test } from 'node:test'
 import { z } from 'zod'
 import type { Hex } from '../protocol/bytes.ts'
 import { type Anvil, type AnvilOptions, startAnvil } from './anvil.ts'
-import { DOLLAR, deployDevnet, devnetContracts, ETHER, fundDevnet } from './deploy.ts'
-import { createRpc, type Rpc } from './rpc.ts'
+import { DOLLAR, deployDevnet, devnetContracts, ETHER, fundDevnet } from './devnet.ts'
+import { createRpc, type Rpc, RpcRefusal } from './rpc.ts'
 import { blockSchema, codeSchema, quantitySchema } from './schemas.ts'
 
 const SOMEBODY: Hex = '0x00000000000000000000000000000000000b0b0b'
@@ -37,8 +37,9 @@ const nowS = () => Math.floor(Date.now() / 1000)
 test('the same world continues after a stop', async (t) => {
   const worldFile = join(await folder(t), 'deep', 'world.json')
   const first = await start(t, { worldFile })
-  const { channels, dollar } = await deployDevnet(first.rpc)
-  await fundDevnet(first.rpc, dollar, SOMEBODY, { ether: ETHER, dollars: 25_000n * DOLLAR })
+  const contracts = await deployDevnet(first.rpc)
+  const { channels } = contracts
+  await fundDevnet(first.rpc, contracts, SOMEBODY, { ether: ETHER, dollars: 25_000n * DOLLAR })
   const before = await latest(first.rpc)
   await first.stop()
   assert.equal(await first.ended, undefined)
@@ -60,7 +61,7 @@ test('a killed chain is reported, and its last save continues', async (t) => {
   const first = await start(t, { worldFile })
   const watching = new AbortController()
   const saves = watch(path, { signal: watching.signal })
-  await fundDevnet(first.rpc, (await deployDevnet(first.rpc)).dollar, SOMEBODY, { ether: ETHER, dollars: 1n })
+  await fundDevnet(first.rpc, await deployDevnet(first.rpc), SOMEBODY, { ether: ETHER, dollars: 1n })
   const { number } = await latest(first.rpc)
   for await (const { filename } of saves) {
     if (filename === 'world.json' && JSON.parse(await readFile(worldFile, 'utf8')).best_block_number === Number(number)) break
@@ -185,9 +186,9 @@ test('a start can be called off', async (t) => {
 
 test('deploys to the same addresses on every devnet, once', async (t) => {
   const one = await start(t, {})
-  const [a, b] = await Promise.all([deployDevnet(one.rpc), deployDevnet(one.rpc)])
+  const [a, ...others] = await Promise.all(Array.from({ length: 8 }, () => deployDevnet(one.rpc)))
   assert.deepEqual(a, devnetContracts())
-  assert.deepEqual(b, a)
+  for (const other of others) assert.deepEqual(other, a)
   const { number } = await latest(one.rpc)
   assert.deepEqual(await deployDevnet(one.rpc), a)
   assert.equal((await latest(one.rpc)).number, number, 'nothing was sent')
@@ -196,16 +197,36 @@ test('deploys to the same addresses on every devnet, once', async (t) => {
   assert.notEqual(other.channels, a.channels, 'another grace is another contract')
 })
 
+test('a deployer whose number another one took waits for its turn', async (t) => {
+  const { rpc } = await start(t, {})
+  const words: string[] = ['transaction already imported', 'replacement transaction underpriced', 'nonce too low']
+  const late: Rpc = {
+    ...rpc,
+    request: (schema, method, params, signal) => {
+      const word = method === 'eth_sendTransaction' ? words.pop() : undefined
+      return word === undefined ? rpc.request(schema, method, params, signal) : Promise.reject(new RpcRefusal(-32003, word, undefined))
+    },
+  }
+  assert.deepEqual(await deployDevnet(late), devnetContracts())
+  assert.equal(words.length, 0, 'each refusal was met')
+  words.push('something else')
+  await assert.rejects(fundDevnet(late, devnetContracts(), SOMEBODY, { dollars: DOLLAR }), {
+    code: 'TRANSACTION_FAILED',
+    message: /something else/,
+  })
+})
+
 test('funding tops up to the target and no further', async (t) => {
   const { rpc } = await start(t, {})
-  const { dollar } = await deployDevnet(rpc)
+  const contracts = await deployDevnet(rpc)
+  const { dollar } = contracts
   const dollars = async () =>
     BigInt(await rpc.request(z.string(), 'eth_call', [{ to: dollar, data: `0x70a08231${SOMEBODY.slice(2).padStart(64, '0')}` }, 'latest']))
-  await fundDevnet(rpc, dollar, SOMEBODY, { ether: ETHER, dollars: 25_000n * DOLLAR })
+  await fundDevnet(rpc, contracts, SOMEBODY, { ether: ETHER, dollars: 25_000n * DOLLAR })
   assert.deepEqual([await balance(rpc), await dollars()], [ETHER, 25_000n * DOLLAR])
-  await fundDevnet(rpc, dollar, SOMEBODY, { ether: ETHER / 2n, dollars: 10n * DOLLAR })
+  await fundDevnet(rpc, contracts, SOMEBODY, { ether: ETHER / 2n, dollars: 10n * DOLLAR })
   assert.deepEqual([await balance(rpc), await dollars()], [ETHER, 25_000n * DOLLAR])
-  await fundDevnet(rpc, dollar, SOMEBODY, { dollars: 25_001n * DOLLAR })
+  await fundDevnet(rpc, contracts, SOMEBODY, { dollars: 25_001n * DOLLAR })
   assert.deepEqual([await balance(rpc), await dollars()], [ETHER, 25_001n * DOLLAR])
 })
 

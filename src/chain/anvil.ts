@@ -109,6 +109,7 @@ export async function startAnvil(options: AnvilOptions = {}, signal?: AbortSigna
       rpc,
       ended,
       async stop() {
+        if (!stopping) await keeper?.save().catch((error: Error) => observer.log('world-not-saved', { why: error.message }))
         stopping = true
         await end(child, gone)
         await ended

@@ -4,9 +4,10 @@ import type { Hex } from '../protocol/bytes.ts'
 import type { BywayError } from '../protocol/errors.ts'
 import { createChannelsClient } from './channels.ts'
 import type { ClaimBatch, Holding } from './claims.ts'
-import { DEVNET_GRACE_S, DOLLAR, ETHER } from './deploy.ts'
+import { DOLLAR, ETHER } from './devnet.ts'
 import { parseNetwork } from './networks.ts'
 import { createRpc, type Rpc, RpcRefusal } from './rpc.ts'
+import { DEVNET_GRACE_S } from './terms.ts'
 import { type Devnet, makeRoot, startDevnet, type TestRoot, walletOf } from './testing.ts'
 import type { Wallet } from './wallet.ts'
 
@@ -170,8 +171,9 @@ describe('a client of the Channels contract', () => {
     assert.equal(plan.batches[0]!.owed, 7n * DOLLAR)
     const told: Hex[] = []
     const claimed = await client.claim(payee.address, plan.batches[0]!, payee, { beforeSend: (tx) => void told.push(tx) })
-    assert.deepEqual([claimed.amount, claimed.fee], [7n * DOLLAR, 0n])
-    assert.equal(await dollarsOf(payee.address), 1_007n * DOLLAR)
+    assert.deepEqual([claimed.amount, claimed.fee, claimed.burnt], [7n * DOLLAR, 0n, (7n * DOLLAR) / 10n])
+    assert.equal(await dollarsOf(payee.address), 1_007n * DOLLAR - claimed.burnt)
+    assert.equal(await client.burntOf(payee.address), claimed.burnt)
     assert.deepEqual(await client.claimedBy(told[0]!), { fate: 'mined', ...claimed })
     const ids = roots.map((root, i) => ({ rootId: root.rootId, index: 1 - i, payee: payee.address, signer: root.descriptor.signer }))
     assert.deepEqual(await client.channelsPaid(ids), [
@@ -203,7 +205,7 @@ describe('a client of the Channels contract', () => {
       both.map(({ amount }) => amount),
       [DOLLAR, 0n],
     )
-    assert.equal(await dollarsOf(payee.address), 1_001n * DOLLAR)
+    assert.equal(await dollarsOf(payee.address), 1_001n * DOLLAR - DOLLAR / 10n)
   })
 
   test('a payee without gas is paid by whoever submits, who keeps the fee', async () => {
@@ -223,7 +225,7 @@ describe('a client of the Channels contract', () => {
     await refused('TRANSACTION_FAILED', 'NotSubmitter', client.claimFor(order, batch!, others))
     await refused('TRANSACTION_FAILED', 'OrderSignatureInvalid', client.claimFor({ ...order, fee: 2n * DOLLAR }, batch!, submitter))
     await refused(
-      'TRANSACTION_FAILED',
+      'TOO_LATE',
       'OrderExpired',
       client.claimFor(client.signFeeOrder(batch!, { ...terms, deadline: now - 1 }, payee), batch!, submitter),
     )
@@ -234,8 +236,8 @@ describe('a client of the Channels contract', () => {
     )
 
     const claimed = await client.claimFor(order, batch!, submitter)
-    assert.deepEqual([claimed.amount, claimed.fee], [5n * DOLLAR, DOLLAR])
-    assert.deepEqual([await dollarsOf(payee.address), await dollarsOf(submitter.address)], [4n * DOLLAR, DOLLAR])
+    assert.deepEqual([claimed.amount, claimed.fee, claimed.burnt], [5n * DOLLAR, DOLLAR, DOLLAR / 2n])
+    assert.deepEqual([await dollarsOf(payee.address), await dollarsOf(submitter.address)], [4n * DOLLAR - DOLLAR / 2n, DOLLAR])
     const open2 = client.signFeeOrder(batch!, { ...terms, fee: 0n, submitter: ANYONE }, payee)
     assert.equal((await client.claimFor(open2, batch!, others)).amount, 0n, 'nothing is owed twice')
   })

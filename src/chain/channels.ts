@@ -1,6 +1,5 @@
 /** The Channels contract and its dollar, in our words: what nodes read from the chain and what they send to it. */
 import { decodeFunctionResult, encodeEventTopics, encodeFunctionData } from 'viem/utils'
-import { z } from 'zod'
 import type { Hex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
 import { type Descriptor, rootIdOf } from '../protocol/voucher.ts'
@@ -17,11 +16,12 @@ import {
   planBatches,
 } from './claims.ts'
 import { activationOnChain, type Claimed, type Contract, claimedIn, costOf, eventsOf, inspect, onChain, openedIn } from './contract.ts'
+import { logsOf } from './logs.ts'
 import type { Network } from './networks.ts'
 import { type FeeOrder, type FeeOrderTerms, signFeeOrder, signOpenOrder, signPermit } from './orders.ts'
-import { type Rpc, RpcRefusal } from './rpc.ts'
-import { blockSchema, codeSchema, type Log, logSchema, quantitySchema, receiptSchema } from './schemas.ts'
-import { createTransactions, type SendOptions } from './transactions.ts'
+import type { Rpc } from './rpc.ts'
+import { blockSchema, codeSchema, type Log, quantitySchema, receiptSchema } from './schemas.ts'
+import { createTransactions, type SendOptions, type Turn } from './transactions.ts'
 import { splitSignature, type Wallet } from './wallet.ts'
 
 // --- Our choices. Safe to change. ---
@@ -29,8 +29,6 @@ import { splitSignature, type Wallet } from './wallet.ts'
 const PERMIT_LIFE_S = 3_600
 /** Channels or roots asked for in one eth_call: 2,100 gas each, a tenth of what nodes let a call use. */
 const VIEWS_PER_CALL = 1_000
-/** Blocks searched for an event when a node refuses to search all: public ones allow ten thousand. */
-const LOG_WINDOW_BLOCKS = 10_000n
 
 /**
  * The first permit is for good, so that every later root costs no permit: a quarter less gas. The contract has no owner and takes a deposit
@@ -83,9 +81,9 @@ export interface ChannelsClient {
   /**
    * One transaction from wallet to open root: the token permit and the order are signed by the payer's wallet and travel with it (96k gas;
    * 70k when the wallet approved the deposit before).
-   * Repeatable: a root that is open already counts as opened, by whichever transaction.
+   * Repeatable: a root that is open already counts as opened, by whichever transaction. `sender` pays the gas, by default the payer.
    */
-  openRoot(descriptor: Descriptor, wallet: Wallet, options?: SendOptions, signal?: AbortSignal): Promise<OpenedRoot>
+  openRoot(descriptor: Descriptor, wallet: Wallet, options?: SendOptions & { sender?: Wallet }, signal?: AbortSignal): Promise<OpenedRoot>
   /** Roots this payer opened, oldest first, as far back as the node tells: some only know the newest blocks, or nothing. */
   rootsOf(payer: Hex, signal?: AbortSignal): Promise<Descriptor[]>
   /** From expiry + grace on. Returns to the payer what is left, and of the channels listed what they did not spend. Repeatable. */
@@ -99,6 +97,8 @@ export interface ChannelsClient {
 
   /** What the chain has paid on each channel, in the order asked. */
   channelsPaid(ids: readonly ChannelId[], signal?: AbortSignal): Promise<ChannelPaid[]>
+  /** What was ever burnt of a payee's claims. */
+  burntOf(payee: Hex, signal?: AbortSignal): Promise<bigint>
   /** Asks the chain what it owes and cuts it into batches, one transaction each. */
   planClaims(holdings: readonly Holding[], signal?: AbortSignal): Promise<ClaimPlan>
   /** Repeatable: what was paid already is not paid again. Any wallet may send it, the payee is paid. */
@@ -115,17 +115,19 @@ export interface ChannelsOptions {
   rpc: Rpc
   network: Network
   /** Until a transaction is sent again with a higher fee. */
-  patienceMs?: number
+  patienceMs?: number | undefined
+  /** Needed where another process may send from the same wallet. */
+  turn?: Turn | undefined
 }
 
-/** The same wallet must send through one client at a time: the queue of its transactions is the client's. */
-export function createChannelsClient({ rpc, network, patienceMs }: ChannelsOptions): ChannelsClient {
+/** The same wallet must send through one client of a process at a time: the queue of its transactions is the client's. */
+export function createChannelsClient({ rpc, network, patienceMs, turn }: ChannelsOptions): ChannelsClient {
   const { channels, dollar, confirmations, pollMs } = network
   if (rpc.chainId !== network.chainId) {
     throw new BywayError('RPC_WRONG_CHAIN', `the RPC is for chain ${rpc.chainId}, the network for ${network.chainId}`)
   }
   const domain = { chainId: network.chainId, channels }
-  const transactions = createTransactions({ rpc, confirmations, pollMs, ...(patienceMs === undefined ? {} : { patienceMs }) })
+  const transactions = createTransactions({ rpc, confirmations, pollMs, patienceMs, turn })
 
   const call = (to: Hex, data: Hex, signal?: AbortSignal) => rpc.request(codeSchema, 'eth_call', [{ to, data }, 'latest'], signal)
 
@@ -159,25 +161,8 @@ export function createChannelsClient({ rpc, network, patienceMs }: ChannelsOptio
   }
 
   /** Events of openings, oldest first, as far back as the node tells. */
-  const openings = async (args: { rootId?: Hex; payer?: Hex }, signal?: AbortSignal): Promise<Log[]> => {
-    const topics = encodeEventTopics({ abi: channelsAbi, eventName: 'RootOpened', args })
-    const search = (fromBlock: bigint) => {
-      const filter = { address: channels, topics, fromBlock: `0x${fromBlock.toString(16)}`, toBlock: 'latest' }
-      return rpc.request(z.array(logSchema), 'eth_getLogs', [filter], signal)
-    }
-    try {
-      return await search(0n)
-    } catch (error) {
-      if (!(error instanceof RpcRefusal)) throw error // public nodes refuse long ranges: search the newest blocks
-    }
-    const head = await rpc.request(quantitySchema, 'eth_blockNumber', [], signal)
-    try {
-      return await search(head > LOG_WINDOW_BLOCKS ? head - LOG_WINDOW_BLOCKS : 0n)
-    } catch (error) {
-      if (!(error instanceof RpcRefusal)) throw error
-      return []
-    }
-  }
+  const openings = (args: { rootId?: Hex; payer?: Hex }, signal?: AbortSignal): Promise<Log[]> =>
+    logsOf(rpc, { address: channels, topics: encodeEventTopics({ abi: channelsAbi, eventName: 'RootOpened', args }) }, signal)
 
   /** The transaction that opened a root; undefined when the node does not find it. */
   const openedBy = async (rootId: Hex, signal?: AbortSignal) => (await openings({ rootId }, signal))[0]?.transactionHash
@@ -235,7 +220,7 @@ export function createChannelsClient({ rpc, network, patienceMs }: ChannelsOptio
       return { tx: receipt.transactionHash, costWei: costOf(receipt) }
     },
 
-    async openRoot(descriptor, wallet, options, signal) {
+    async openRoot(descriptor, wallet, { sender = wallet, ...options } = {}, signal) {
       if (wallet.address !== descriptor.payer) {
         throw new BywayError('ARGUMENT_INVALID', 'a root is opened by its payer only', {
           facts: { payer: descriptor.payer, wallet: wallet.address },
@@ -253,7 +238,7 @@ export function createChannelsClient({ rpc, network, patienceMs }: ChannelsOptio
       if (before !== undefined) return before
       try {
         const build = () => buildOpen(descriptor, contract, wallet, signal)
-        const receipt = await transactions.send(wallet, 'opening a root', build, options, signal)
+        const receipt = await transactions.send(sender, 'opening a root', build, options, signal)
         return { rootId, tx: receipt.transactionHash, costWei: costOf(receipt) }
       } catch (error) {
         // An earlier try of the same root may have been mined first: then this one was refused, and all is well.
@@ -278,6 +263,13 @@ export function createChannelsClient({ rpc, network, patienceMs }: ChannelsOptio
         0n,
       )
       return { tx: receipt.transactionHash, refund, costWei: costOf(receipt) }
+    },
+
+    async burntOf(payee, signal) {
+      await ready(signal)
+      const data = await call(channels, encodeFunctionData({ abi: channelsAbi, functionName: 'burnOf', args: [payee] }), signal)
+      const [, total] = decodeFunctionResult({ abi: channelsAbi, functionName: 'burnOf', data })
+      return total
     },
 
     async planClaims(all, signal) {

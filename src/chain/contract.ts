@@ -17,6 +17,8 @@ export interface Claimed {
   amount: bigint
   /** The part the submitter kept. */
   fee: bigint
+  /** The part that burns WAY; the payee received the rest. */
+  burnt: bigint
   costWei: bigint
 }
 
@@ -100,11 +102,12 @@ export function openedIn({ topics, data }: Log): Descriptor {
 
 /** No event means that all was paid before: 0. */
 export function claimedIn(receipt: Receipt, channels: Hex): Claimed {
-  const claimed: Claimed = { tx: receipt.transactionHash, amount: 0n, fee: 0n, costWei: costOf(receipt) }
+  const claimed: Claimed = { tx: receipt.transactionHash, amount: 0n, fee: 0n, burnt: 0n, costWei: costOf(receipt) }
   for (const event of eventsOf(receipt, channels)) {
     if (event.eventName !== 'Claimed') continue
     claimed.amount += event.args.amount
     claimed.fee += event.args.fee
+    claimed.burnt += event.args.burnt
   }
   return claimed
 }

@@ -1,75 +1,62 @@
 /**
- * A devnet's contracts and its faucet.
+ * Carries out a plan (plan.ts): deploys what is not there yet and ends with the one call that names the judges.
  *
- * Both contracts go through the CREATE2 factory that anvil has from genesis: their addresses are a function of their code, so they are known
- * before any chain runs, are the same on every devnet, and deploying twice finds them there. Other code means another address: an old
- * world never answers with old code under a new name.
- * Only for devnets: it uses anvil's unlocked account and its power to set balances.
+ * Safe to repeat at any time, also after a crash in between or while somebody else does the same: what is there is found, not sent again.
  */
-import { encodeDeployData, encodeFunctionData, getCreate2Address } from 'viem/utils'
-import { z } from 'zod'
+import { decodeFunctionResult, encodeFunctionData } from 'viem/utils'
 import type { Hex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
-import { channelsAbi, channelsBytecode, dollarAbi, dollarBytecode } from './abi.ts'
-import { pause } from './pause.ts'
+import { emissionsAbi } from './abi.ts'
+import { type Contracts, CREATE2_FACTORY, type Deployment, type Plan } from './plan.ts'
 import { type Rpc, RpcRefusal } from './rpc.ts'
-import { codeSchema, hashSchema, quantitySchema, receiptSchema } from './schemas.ts'
+import { blockSchema, codeSchema } from './schemas.ts'
 
-/** Arachnid's deterministic deployment proxy, at this address on nearly every chain; anvil has it from the first block. */
-const CREATE2_FACTORY = '0x4e59b44847b379578588920cA78FbF26c0B4956C'
-const SALT: Hex = `0x${'00'.repeat(32)}`
-/** First account of the well-known test mnemonic; anvil signs for it. */
-const DEV_ACCOUNT = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266'
-/** What one call of the faucet may mint (TestDollar.MINT_LIMIT), in units. */
-const MINT_LIMIT = 10_000_000_000n
-/** Between expiry and the first close: short, because nobody censors a claim on a devnet. Real deployments take two days or more. */
-export const DEVNET_GRACE_S = 3_600
+/** The account that deploys: sends one call and waits until it is mined. Throws when it was reverted. */
+export type Deliver = (doing: string, to: Hex, data: Hex, signal?: AbortSignal) => Promise<void>
 
-/** Looks for a receipt: ten seconds, for a machine that is very busy. */
-const RECEIPT_LOOKS = 500
-const RECEIPT_PAUSE_MS = 20
-
-/** Wei in one ether. */
-export const ETHER = 10n ** 18n
-/** Units in one dollar. */
-export const DOLLAR = 1_000_000n
-
-export interface DevnetContracts {
-  channels: Hex
-  dollar: Hex
+export interface DeployOptions {
+  /** Told before each transaction: how many are done of how many. */
+  progress?: (name: string, done: number, all: number) => void
+  signal?: AbortSignal | undefined
 }
 
-const dollarInit = (): Hex => encodeDeployData({ abi: dollarAbi, bytecode: dollarBytecode })
-const channelsInit = (dollar: Hex, graceS: number): Hex =>
-  encodeDeployData({ abi: channelsAbi, bytecode: channelsBytecode, args: [dollar, BigInt(graceS)] })
-const addressOfInit = (bytecode: Hex): Hex => getCreate2Address({ from: CREATE2_FACTORY, salt: SALT, bytecode }).toLowerCase() as Hex
-
-/** Where the contracts are on every devnet. */
-export function devnetContracts(graceS = DEVNET_GRACE_S): DevnetContracts {
-  const dollar = addressOfInit(dollarInit())
-  return { dollar, channels: addressOfInit(channelsInit(dollar, graceS)) }
-}
-
-/** Deploys what is not there yet. Safe to repeat, also after a crash in between or while somebody else does the same. */
-export async function deployDevnet(rpc: Rpc, graceS = DEVNET_GRACE_S, signal?: AbortSignal): Promise<DevnetContracts> {
-  const contracts = devnetContracts(graceS)
+/** Deploys what is not there yet, and seals the registry. */
+export async function deploy(rpc: Rpc, plan: Plan, deliver: Deliver, { progress, signal }: DeployOptions = {}): Promise<Contracts> {
   if (!(await hasCode(rpc, CREATE2_FACTORY, signal))) {
-    throw new BywayError('CONTRACT_MISSING', 'this chain has no CREATE2 factory, so it is no devnet of ours', {
+    throw new BywayError('CONTRACT_MISSING', 'this chain has no CREATE2 factory, through which everything is deployed', {
       facts: { factory: CREATE2_FACTORY },
-      hint: 'name the addresses of contracts that are deployed there',
+      hint: 'have it deployed first (github.com/Arachnid/deterministic-deployment-proxy), or name contracts that are there already',
     })
   }
-  await deployOne(rpc, 'TestDollar', contracts.dollar, dollarInit(), signal)
-  await deployOne(rpc, 'Channels', contracts.channels, channelsInit(contracts.dollar, graceS), signal)
-  return contracts
+  const there = await Promise.all(plan.deployments.map(({ address }) => hasCode(rpc, address, signal)))
+  const missing = plan.deployments.filter((_, i) => !there[i])
+  const all = plan.deployments.length + 1
+  for (const [i, deployment] of missing.entries()) {
+    progress?.(deployment.name, all - 1 - missing.length + i, all)
+    await deployOne(rpc, deployment, plan.contracts, deliver, signal)
+  }
+  if (await isSealed(rpc, plan, signal)) return plan.contracts
+  progress?.('the judges', all - 1, all)
+  try {
+    await deliver('naming the judges of the registry', plan.seal.to, plan.seal.data, signal)
+  } catch (error) {
+    if (!(await isSealed(rpc, plan, signal))) throw error
+  }
+  return plan.contracts
 }
 
-async function deployOne(rpc: Rpc, name: string, address: Hex, initCode: Hex, signal?: AbortSignal): Promise<void> {
+async function deployOne(
+  rpc: Rpc,
+  { name, address, to, data }: Deployment,
+  contracts: Contracts,
+  deliver: Deliver,
+  signal?: AbortSignal,
+): Promise<void> {
   if (await hasCode(rpc, address, signal)) return
   try {
-    await sendFromDevAccount(rpc, CREATE2_FACTORY, `${SALT}${initCode.slice(2)}`, signal)
+    await deliver(`deploying ${name}`, to, data(await startOf(rpc, contracts, signal)), signal)
   } catch (error) {
-    // Somebody deployed it in between: the factory refuses the second time.
+    // Somebody deployed it in between: a second time is refused.
     if (await hasCode(rpc, address, signal)) return
     throw error
   }
@@ -78,56 +65,40 @@ async function deployOne(rpc: Rpc, name: string, address: Hex, initCode: Hex, si
   }
 }
 
-/**
- * Tops an account up to at least `ether` (wei) and `dollars` (units): what it has is counted, so a second call changes nothing.
- */
-export async function fundDevnet(
-  rpc: Rpc,
-  dollar: Hex,
-  address: Hex,
-  target: { ether?: bigint; dollars?: bigint },
-  signal?: AbortSignal,
-): Promise<void> {
-  const { ether = 0n, dollars = 0n } = target
-  if (ether > (await rpc.request(quantitySchema, 'eth_getBalance', [address, 'latest'], signal))) {
-    await devnetOnly(rpc.request(z.unknown(), 'anvil_setBalance', [address, `0x${ether.toString(16)}`], signal))
-  }
-  const balance = encodeFunctionData({ abi: dollarAbi, functionName: 'balanceOf', args: [address] })
-  const held = BigInt(await rpc.request(wordSchema, 'eth_call', [{ to: dollar, data: balance }, 'latest'], signal))
-  for (let missing = dollars - held; missing > 0n; missing -= MINT_LIMIT) {
-    const amount = missing < MINT_LIMIT ? missing : MINT_LIMIT
-    await sendFromDevAccount(rpc, dollar, encodeFunctionData({ abi: dollarAbi, functionName: 'mint', args: [address, amount] }), signal)
+/** Only the deployer can seal, and once: so a trial of it says whether it was done. */
+async function isSealed(rpc: Rpc, { terms, seal }: Plan, signal?: AbortSignal): Promise<boolean> {
+  try {
+    await rpc.request(codeSchema, 'eth_call', [{ from: terms.deployer, ...seal }, 'latest'], signal)
+    return false
+  } catch (error) {
+    if (!(error instanceof RpcRefusal)) throw error
+    return true
   }
 }
 
-const wordSchema = z.string().regex(/^0x[0-9a-f]{64}$/)
+/** First second of epoch 0: what the contract says that is deployed first of those that count in epochs, else now. */
+async function startOf(rpc: Rpc, { emissions }: Contracts, signal?: AbortSignal): Promise<bigint> {
+  if (!(await hasCode(rpc, emissions, signal))) {
+    const { timestamp } = await rpc.request(blockSchema, 'eth_getBlockByNumber', ['latest', false], signal)
+    return BigInt(timestamp)
+  }
+  const data = encodeFunctionData({ abi: emissionsAbi, functionName: 'START' })
+  const answer = await rpc.request(codeSchema, 'eth_call', [{ to: emissions, data }, 'latest'], signal)
+  return decodeFunctionResult({ abi: emissionsAbi, functionName: 'START', data: answer })
+}
+
+/** Names of contracts that are not where they are said to be. */
+export async function absentContracts(rpc: Rpc, contracts: Contracts, signal?: AbortSignal): Promise<string[]> {
+  const { vaults, moreDollars, ...single } = contracts
+  const regions = Object.entries(vaults).map(([region, address]) => [`vault of ${region}`, address] as const)
+  const lanes = moreDollars.flatMap((lane, i) =>
+    Object.entries(lane).map(([name, address]) => [`${name} of dollar ${i + 2}`, address] as const),
+  )
+  const all = [...Object.entries(single), ...regions, ...lanes]
+  const there = await Promise.all(all.map(([, address]) => hasCode(rpc, address, signal)))
+  return all.filter((_, i) => !there[i]).map(([name]) => name)
+}
 
 async function hasCode(rpc: Rpc, address: Hex, signal?: AbortSignal): Promise<boolean> {
   return (await rpc.request(codeSchema, 'eth_getCode', [address, 'latest'], signal)) !== '0x'
-}
-
-async function sendFromDevAccount(rpc: Rpc, to: Hex, data: Hex, signal?: AbortSignal): Promise<void> {
-  const tx = await devnetOnly(rpc.request(hashSchema, 'eth_sendTransaction', [{ from: DEV_ACCOUNT, to, data }], signal))
-  // anvil mines at once, but may answer a moment before.
-  for (let look = 0; look < RECEIPT_LOOKS; look++) {
-    const receipt = await rpc.request(receiptSchema, 'eth_getTransactionReceipt', [tx], signal)
-    if (receipt?.status === true) return
-    if (receipt !== null) throw new BywayError('TRANSACTION_FAILED', 'a devnet transaction was reverted', { facts: { tx, to } })
-    await pause(RECEIPT_PAUSE_MS, signal)
-  }
-  throw new BywayError('TRANSACTION_FAILED', 'the devnet does not mine', {
-    facts: { tx, to },
-    hint: 'was its automatic mining switched off?',
-  })
-}
-
-async function devnetOnly<T>(request: Promise<T>): Promise<T> {
-  try {
-    return await request
-  } catch (error) {
-    if (!(error instanceof RpcRefusal)) throw error
-    throw new BywayError('TRANSACTION_FAILED', `the chain refused what only a devnet allows: ${error.message}`, {
-      hint: 'deploying and funding by themselves work on the local chain only',
-    })
-  }
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { BywayError } from '../protocol/errors.ts'
 import { DEVNET_CHAIN_ID } from './anvil.ts'
-import { devnetContracts } from './deploy.ts'
+import { devnetContracts } from './devnet.ts'
 import { addressSchema } from './schemas.ts'
 
 const networkSchema = z.strictObject({
@@ -29,9 +29,11 @@ export function parseNetwork(input: NetworkInput): Network {
   throw new BywayError('SETTING_INVALID', `the network is not usable: ${key}: ${issue.message}`, { facts: { key } })
 }
 
+const local = devnetContracts()
+
 export const NETWORKS: Readonly<Record<string, Network>> = {
   // Mined at once and never reorganised: one confirmation, short pauses.
-  local: parseNetwork({ chainId: DEVNET_CHAIN_ID, ...devnetContracts(), confirmations: 1, pollMs: 50 }),
+  local: parseNetwork({ chainId: DEVNET_CHAIN_ID, channels: local.channels, dollar: local.dollar, confirmations: 1, pollMs: 50 }),
 }
 
 export function networkNamed(name: string): Network {

@@ -6,8 +6,9 @@ import { addressOf, type Descriptor, domainSeparator, rootIdOf, signDigest, type
 import { type Anvil, startAnvil } from './anvil.ts'
 import { type ChannelsClient, createChannelsClient } from './channels.ts'
 import type { Activation } from './claims.ts'
-import { DOLLAR, deployDevnet, ETHER, fundDevnet } from './deploy.ts'
+import { DOLLAR, deployDevnet, ETHER, type Funds, fundDevnet } from './devnet.ts'
 import { parseNetwork } from './networks.ts'
+import type { Contracts } from './plan.ts'
 import type { Rpc } from './rpc.ts'
 import { type Wallet, walletFromKey } from './wallet.ts'
 
@@ -17,9 +18,10 @@ export const walletOf = (seed: string): Wallet => walletFromKey(keyOf(seed))
 export interface Devnet {
   anvil: Anvil
   rpc: Rpc
+  contracts: Contracts
   client: ChannelsClient
   /** A wallet of that name with 1 ether and 1,000 dollars, or as told. */
-  funded: (seed: string, target?: { ether?: bigint; dollars?: bigint }) => Promise<Wallet>
+  funded: (seed: string, target?: Funds) => Promise<Wallet>
   /** A call of anvil's own. */
   tell: (method: string, ...params: unknown[]) => Promise<unknown>
 }
@@ -29,14 +31,16 @@ export async function startDevnet(patienceMs = 2_000): Promise<Devnet> {
   const anvil = await startAnvil()
   const { rpc } = anvil
   const contracts = await deployDevnet(rpc)
-  const network = parseNetwork({ chainId: rpc.chainId, ...contracts, confirmations: 1, pollMs: 10 })
+  const { channels, dollar } = contracts
+  const network = parseNetwork({ chainId: rpc.chainId, channels, dollar, confirmations: 1, pollMs: 10 })
   return {
     anvil,
     rpc,
+    contracts,
     client: createChannelsClient({ rpc, network, patienceMs }),
     async funded(seed, target = { ether: ETHER, dollars: 1_000n * DOLLAR }) {
       const wallet = walletOf(seed)
-      await fundDevnet(rpc, contracts.dollar, wallet.address, target)
+      await fundDevnet(rpc, contracts, wallet.address, target)
       return wallet
     },
     tell: (method, ...params) => rpc.request(z.unknown(), method, params),

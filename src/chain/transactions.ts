@@ -48,7 +48,9 @@ export interface TransactionsOptions {
   /** Blocks, the transaction's own included, before a receipt counts. */
   confirmations: number
   pollMs: number
-  patienceMs?: number
+  patienceMs?: number | undefined
+  /** Absent: this process is the only one that sends. */
+  turn?: Turn | undefined
 }
 
 export interface Transactions {
@@ -64,7 +66,11 @@ interface Fees {
   maxPriorityFeePerGas: bigint
 }
 
-export function createTransactions({ rpc, confirmations, pollMs, patienceMs = PATIENCE_MS }: TransactionsOptions): Transactions {
+/** Runs work while no other process sends from this wallet: two that take the same nonce would replace each other's transactions. */
+export type Turn = <T>(work: () => Promise<T>) => Promise<T>
+
+export function createTransactions(options: TransactionsOptions): Transactions {
+  const { rpc, confirmations, pollMs, patienceMs = PATIENCE_MS, turn: alone = (work) => work() } = options
   /** The end of the last transaction of each wallet. */
   const turns = new Map<Hex, Promise<unknown>>()
 
@@ -132,7 +138,7 @@ export function createTransactions({ rpc, confirmations, pollMs, patienceMs = PA
       const work = async () => {
         signal?.throwIfAborted()
         const call = await build()
-        const receipt = await deliver(wallet, doing, call, options, signal)
+        const receipt = await alone(() => deliver(wallet, doing, call, options, signal))
         if (!receipt.status) throw await revertReason(rpc, wallet.address, call, receipt, doing, signal)
         return receipt
       }
@@ -170,7 +176,7 @@ async function estimateGas(rpc: Rpc, from: Hex, call: Call, doing: string, signa
 }
 
 /** Twice the base fee lasts through six full blocks, each of which raises it by an eighth. */
-async function quoteFees(rpc: Rpc, signal?: AbortSignal): Promise<Fees> {
+export async function quoteFees(rpc: Rpc, signal?: AbortSignal): Promise<Fees> {
   const { baseFeePerGas = 0n } = await rpc.request(blockSchema, 'eth_getBlockByNumber', ['latest', false], signal)
   let tip = DEFAULT_TIP_WEI
   try {
