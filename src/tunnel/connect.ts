@@ -1,59 +1,134 @@
-/** The dialling end of a link: TLS 1.3 to a provider whose key the offer pinned. */
+/**
+ * The dialling end of a link: TLS 1.3 to a provider whose key the offer pinned, then the proof that we know the node.
+ *
+ * Transports: `tls` is the node's own address; `ws` is a website's that passes WebSockets on to the node (a CDN), and the same TLS runs inside.
+ */
+import { randomBytes } from 'node:crypto'
+import { connect as netConnect } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
-import { BywayError } from '../protocol/errors.ts'
+import type { Hex } from '../protocol/bytes.ts'
+import { asBywayError, BywayError } from '../protocol/errors.ts'
 import type { Transport } from '../protocol/offer.ts'
 import { pinOf } from './certificate.ts'
+import { HELLO, hostField, serverName } from './cover/hello.ts'
+import { randomPadding } from './cover/padding.ts'
+import { COVER_LABEL, coverKey, EXPORTER_BYTES, grantsUpgrade, proofOf, upgradeRequest } from './cover/proof.ts'
+import { outerToken } from './cover/token.ts'
+import { WebSocketCarrier } from './cover/websocket.ts'
+import type { Tap } from './fast/tap.ts'
+import { descriptorOf, rememberTap, tapOn, tapsWanted } from './fast/tapped.ts'
 import { Link } from './link.ts'
 
-/** Three round trips on the worst line (600 ms satellite), times three for a lost packet. */
+/** Four round trips on the worst line (600 ms satellite), and a lost packet. */
 const CONNECT_TIMEOUT_MS = 6_000
 
-/** Connects, checks the pin, and returns the link. PROVIDER_UNREACHABLE or PIN_MISMATCH. */
-export function connectLink(transport: Transport, signal?: AbortSignal): Promise<Link> {
-  const { promise, resolve, reject } = Promise.withResolvers<Link>()
+export interface ConnectOptions {
+  signal?: AbortSignal | undefined
+  /** What the link runs over; undefined for a TCP connection to the transport's address. Destroyed when the attempt fails. */
+  carrier?: Duplex | undefined
+  /** Whether the first records of each flow are padded; they are unless said otherwise. */
+  padded?: boolean
+  /** Certificate authorities (PEM) for the website of a `ws` transport instead of the system's. */
+  authorities?: string | undefined
+  /** For the token of a `ws` transport. */
+  nowMs?: () => number
+}
+
+/** Connects, checks the pin, proves that we know the node, and returns the link. PROVIDER_UNREACHABLE or PIN_MISMATCH. */
+export async function connectLink(transport: Transport, nodeKey: Hex, options: ConnectOptions = {}): Promise<Link> {
   const { host, port, pin } = transport
-  const where = { host, port }
+  const { signal, padded = true } = options
+  const key = coverKey(nodeKey)
+  const carrier = options.carrier ?? (transport.kind === 'ws' ? await dialWebSocket(transport, key, options) : undefined)
+  // The fast path may take the connection over later.
+  const tap = tapsWanted() ? tapUnder(carrier, transport) : undefined
+  const under = tap ?? carrier
   const socket = connectTls({
-    host,
-    port,
-    minVersion: 'TLSv1.3',
-    ALPNProtocols: ['http/1.1'],
-    // The pin below is the check: no authority vouches for a self-signed key, and none is asked.
+    ...HELLO,
+    // Where a call through a relay leads has no name.
+    ...(transport.kind === 'relay' ? {} : serverName(host)),
+    // The pin is the check: no authority vouches for a self-signed key, and none is asked.
     rejectUnauthorized: false,
+    ...(under === undefined ? { host, port } : { socket: under }),
   })
-  socket.setNoDelay(true)
-  const fail = (error: BywayError) => {
-    socket.destroy()
-    reject(error)
-  }
-  const timer = setTimeout(
-    () => fail(new BywayError('PROVIDER_UNREACHABLE', 'the provider did not answer in time', { facts: where })),
-    CONNECT_TIMEOUT_MS,
-  )
-  const broke = (cause: Error) =>
-    fail(new BywayError('PROVIDER_UNREACHABLE', `no TLS connection to the provider: ${cause.message}`, { cause, facts: where }))
-  const ended = () => fail(new BywayError('PROVIDER_UNREACHABLE', 'the provider closed the connection', { facts: where }))
-  const aborted = () => fail(new BywayError('PROVIDER_UNREACHABLE', 'the attempt was given up', { facts: where }))
-  socket.once('error', broke)
-  socket.once('close', ended)
-  signal?.addEventListener('abort', aborted, { once: true })
-  socket.once('secureConnect', () => {
-    const shown = pinShown(socket)
-    if (shown !== pin) {
-      fail(new BywayError('PIN_MISMATCH', 'the address answers with another key than the offer pins', { facts: { ...where, pin } }))
-      return
+  if (tap !== undefined) rememberTap(socket, tap, 'client')
+  await upgraded(socket, transport, signal, () => {
+    if (pinShown(socket) !== pin) {
+      throw new BywayError('PIN_MISMATCH', 'the address answers with another key than the offer pins', { facts: { host, port, pin } })
     }
-    socket.off('error', broke)
-    socket.off('close', ended)
-    resolve(new Link(socket))
+    if (socket.getProtocol() !== 'TLSv1.3') throw unreachable(transport, 'the provider does not speak TLS 1.3')
+    return proofOf(key, socket.exportKeyingMaterial(EXPORTER_BYTES, COVER_LABEL, Buffer.alloc(0)))
+  }).catch((thrown) => {
+    under?.destroy()
+    throw thrown
+  })
+  return new Link(socket, padded ? randomPadding() : undefined)
+}
+
+/** Over a connection of the system's; undefined when the carrier is something else. */
+function tapUnder(carrier: Duplex | undefined, { host, port }: Transport): Tap | undefined {
+  if (carrier === undefined) return tapOn(netConnect({ host, port, noDelay: true }))
+  return descriptorOf(carrier) < 0 ? undefined : tapOn(carrier)
+}
+
+/** A WebSocket at the website of a `ws` transport that leads to the node. */
+async function dialWebSocket(transport: Transport, key: Buffer, options: ConnectOptions): Promise<Duplex> {
+  const { host, port } = transport
+  const { authorities, nowMs = Date.now } = options
+  // The website must be who it says, as for any browser: one who only pretends would see the WebSocket.
+  const socket = connectTls({ ...HELLO, ...serverName(host), host, port, ...(authorities === undefined ? {} : { ca: authorities }) })
+  await upgraded(socket, transport, options.signal, () => outerToken(key, randomBytes(16), nowMs()))
+  return new WebSocketCarrier(socket, 'client')
+}
+
+/** Waits for TLS, asks for an upgrade with the secret, and waits until it is granted. The socket is paused then, or destroyed. */
+function upgraded(socket: TLSSocket, transport: Transport, signal: AbortSignal | undefined, secretOf: () => Buffer): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  socket.setNoDelay(true)
+  const fail = (thrown: unknown) => {
+    socket.destroy()
+    reject(asBywayError(thrown))
+  }
+  const refuse = (why: string, cause?: Error) => fail(unreachable(transport, why, cause))
+  const timer = setTimeout(() => refuse('the provider did not answer in time'), CONNECT_TIMEOUT_MS)
+  const broke = (cause: Error) => refuse(`no TLS connection to the provider: ${cause.message}`, cause)
+  const ended = () => refuse('the provider closed the connection')
+  const aborted = () => refuse('the attempt was given up')
+  socket.once('error', broke).once('close', ended)
+  signal?.addEventListener('abort', aborted, { once: true })
+  if (signal?.aborted) aborted()
+  socket.once('secureConnect', () => {
+    try {
+      const secret = secretOf()
+      socket.write(upgradeRequest(hostField(transport.host, transport.port), secret))
+      socket.once('data', (first: Buffer) => {
+        socket.pause()
+        const granted = grantsUpgrade(first, secret)
+        if (granted === undefined) {
+          refuse('the address answers as a website, not as the node that was asked for')
+          return
+        }
+        if (granted.rest.length > 0) socket.unshift(granted.rest)
+        resolve()
+      })
+    } catch (thrown) {
+      fail(thrown)
+    }
   })
   return promise.finally(() => {
     clearTimeout(timer)
     signal?.removeEventListener('abort', aborted)
     // After a failure the socket may still report its own end; nobody is left to hear it.
-    socket.on('error', () => {})
+    socket
+      .off('error', broke)
+      .off('close', ended)
+      .on('error', () => {})
   })
 }
+
+const unreachable = ({ host, port }: Transport, why: string, cause?: Error) =>
+  new BywayError('PROVIDER_UNREACHABLE', why, { cause, facts: { host, port } })
 
 function pinShown(socket: TLSSocket): string | undefined {
   const certificate = socket.getPeerX509Certificate()

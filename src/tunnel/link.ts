@@ -13,12 +13,14 @@ import {
   encodeMessage,
   FRAME_HEADER_BYTES,
   frameHeader,
+  frameLimit,
   MAX_DATA_BYTES,
-  MAX_MESSAGE_BYTES,
   type Message,
   type MessageBody,
   type MessageName,
+  PADDING_TYPE,
 } from '../protocol/messages.ts'
+import type { Padding } from './cover/padding.ts'
 
 /** What a link needs from a TLS connection; `node:tls` sockets are one. */
 export interface Wire extends Duplex {
@@ -37,12 +39,18 @@ export interface LinkEvents {
 
 export class Link {
   readonly wire: Wire
+  /** Told when somebody else went on with the connection ({@link leave}) and lost it. `garbled`: its bytes were changed on their way. */
+  onLost: ((lost: { garbled: boolean }) => void) | undefined
+  #padding: Padding | undefined
+  #detached = false
   #events: LinkEvents | undefined
   #header = Buffer.alloc(FRAME_HEADER_BYTES)
   #headerHave = 0
   #type = 0
   #left = 0
   #message: Buffer[] = []
+  /** Some came since the last answer. */
+  #payload = false
   #closed = false
   #closeError: BywayError | undefined
   #closeTimer: NodeJS.Timeout | undefined
@@ -51,15 +59,22 @@ export class Link {
   #unreadBytes = 0
   /** Frames wait here while nobody listens: between two owners of a link. */
   #unheard: Buffer[] = []
+  /** Bytes taken off the connection, in all and up to the end of the last whole frame. */
+  #taken = 0
+  #whole = 0
 
-  constructor(wire: Wire) {
+  /** `padding`: how the first records of each flow are made to say less; undefined for none. */
+  constructor(wire: Wire, padding?: Padding) {
     this.wire = wire
-    wire.on('data', (chunk: Buffer) => this.#receive(chunk))
+    this.#padding = padding
+    wire.on('data', this.#onData)
     wire.pause()
     wire.on('error', (cause: Error) => {
       this.#closeError ??= new BywayError('PROVIDER_LOST', 'the tunnel connection broke', { cause })
+      // A record that fails its check leaves a TLS socket open, and deaf.
+      wire.destroy()
     })
-    wire.on('end', () => this.close())
+    wire.on('end', this.#onEnd)
     wire.on('close', () => {
       this.#closed = true
       clearTimeout(this.#closeTimer)
@@ -71,8 +86,41 @@ export class Link {
     })
   }
 
+  readonly #onData = (chunk: Buffer) => this.#receive(chunk)
+  readonly #onEnd = () => this.close()
+
   get closed(): boolean {
     return this.#closed
+  }
+
+  /**
+   * Ends the framing: what follows the last message, in both directions, is no link any more but a byte stream for whoever takes it. It comes
+   * paused. May be called while a message is delivered.
+   */
+  detach(): Duplex {
+    const { wire } = this
+    this.#detached = true
+    this.#padding = undefined
+    this.#events = undefined
+    clearInterval(this.#watch)
+    wire.off('data', this.#onData)
+    wire.off('end', this.#onEnd)
+    wire.pause()
+    for (const chunk of this.#unheard.splice(0).reverse()) wire.unshift(chunk)
+    return wire
+  }
+
+  /** Bytes of whole frames that came over this link: where somebody else would go on. */
+  get consumed(): number {
+    return this.#whole
+  }
+
+  /** Somebody else goes on with the connection: this link is over, and says nothing to anybody. */
+  leave(): void {
+    this.#events = undefined
+    clearTimeout(this.#closeTimer)
+    clearInterval(this.#watch)
+    this.#closed = true
   }
 
   /** Who listens from now on. What arrived since the last owner left is delivered first, unless the connection is gone: then only that. */
@@ -100,7 +148,13 @@ export class Link {
     const message = encodeMessage(name, body)
     if (this.wire.writableLength === 0) this.#unreadBytes = 0
     this.#unreadBytes += message.length
-    this.wire.write(message)
+    if (name === 'open' || name === 'extend') this.#padding?.begin()
+    const extra = this.#padding?.beside(message.length) ?? 0
+    const last = name === 'answer' || name === 'answered'
+    const parts = extra === 0 ? [message] : [message, paddingFrame(extra)]
+    // Nothing may come after the last message of a link that becomes a stream of bytes.
+    this.wire.write(Buffer.concat(last ? parts.reverse() : parts))
+    if (last) this.#padding = undefined
     // Answers to a peer that asks without end and never reads would fill the memory.
     if (Math.min(this.#unreadBytes, this.wire.writableLength) > MAX_UNREAD_BYTES) {
       this.destroy(
@@ -109,10 +163,10 @@ export class Link {
     }
   }
 
-  /** Sends payload; `written` is called when there is room for more (at once, or after the connection drained). */
-  sendData(chunk: Buffer, written: (error?: Error | null) => void): void {
+  /** Sends payload; `written` is called when there is room for more (at once, or after the connection drained), or never will be. */
+  sendData(chunk: Buffer, written?: (error?: Error | null) => void): void {
     if (this.#closed || this.wire.writableEnded) {
-      written(new BywayError('PROVIDER_LOST', 'the tunnel connection is closed'))
+      written?.(new BywayError('PROVIDER_LOST', 'the tunnel connection is closed'))
       return
     }
     this.wire.cork()
@@ -121,7 +175,10 @@ export class Link {
       this.wire.write(frameHeader(DATA_TYPE, piece.length))
       this.wire.write(piece)
     }
+    const extra = this.#padding?.beside(chunk.length) ?? 0
+    if (extra > 0) this.wire.write(paddingFrame(extra))
     this.wire.uncork()
+    if (written === undefined) return
     if (this.wire.writableNeedDrain) this.#whenDrained(written)
     else written()
   }
@@ -172,17 +229,33 @@ export class Link {
     let rest = chunk
     // A connection that was cut may still hand over what it held: after a refused frame nothing in it has a meaning.
     while (rest.length > 0 && !this.#closed && !this.wire.destroyed) {
+      if (this.#detached) {
+        this.wire.unshift(rest)
+        return
+      }
       const events = this.#events
       if (events === undefined) {
         this.#unheard.push(rest)
         return
       }
       try {
+        const before = rest.length
         rest = this.#consume(rest, events)
+        this.#taken += before - rest.length
+        if (this.#headerHave === 0) this.#whole = this.#taken
       } catch (thrown) {
         this.destroy(asBywayError(thrown))
       }
     }
+    this.#answer()
+  }
+
+  /** Payload that arrived is answered by a frame that means nothing, now and then. */
+  #answer(): void {
+    if (!this.#payload || this.#closed || this.wire.writableEnded || this.wire.destroyed) return
+    this.#payload = false
+    const extra = this.#padding?.answer() ?? 0
+    if (extra > 0) this.wire.write(paddingFrame(extra))
   }
 
   /** Takes one step's worth of bytes off `rest`: part of a header, of a message, or of payload. */
@@ -193,8 +266,7 @@ export class Link {
       if (this.#headerHave < FRAME_HEADER_BYTES) return rest.subarray(copied)
       this.#type = this.#header[0]!
       this.#left = this.#header.readUIntBE(1, 3)
-      const limit = this.#type === DATA_TYPE ? MAX_DATA_BYTES : MAX_MESSAGE_BYTES
-      if (this.#left > limit) {
+      if (this.#left > frameLimit(this.#type)) {
         throw new BywayError('MESSAGE_TOO_LARGE', 'a frame is larger than its type allows', {
           facts: { type: this.#type, length: this.#left },
         })
@@ -204,9 +276,12 @@ export class Link {
     }
     const piece = rest.subarray(0, this.#left)
     this.#left -= piece.length
-    if (this.#type === DATA_TYPE) {
+    if (this.#type === DATA_TYPE || this.#type === PADDING_TYPE) {
       if (this.#left === 0) this.#headerHave = 0
-      events.onData(piece)
+      if (this.#type === DATA_TYPE) {
+        this.#payload = true
+        events.onData(piece)
+      }
     } else {
       this.#message.push(piece)
       if (this.#left === 0) this.#finish(events)
@@ -218,8 +293,18 @@ export class Link {
     const payload = this.#message.length === 1 ? this.#message[0]! : Buffer.concat(this.#message)
     this.#message = []
     this.#headerHave = 0
-    if (this.#type !== DATA_TYPE) events.onMessage(decodeMessage(this.#type, payload))
+    if (this.#type === DATA_TYPE || this.#type === PADDING_TYPE) return
+    const message = decodeMessage(this.#type, payload)
+    if (message.name === 'open' || message.name === 'extend') this.#padding?.begin()
+    events.onMessage(message)
   }
+}
+
+/** `length` bytes that mean nothing, header included. */
+function paddingFrame(length: number): Buffer {
+  const frame = Buffer.alloc(length)
+  frame.writeUInt32BE(PADDING_TYPE * 0x1000000 + length - FRAME_HEADER_BYTES)
+  return frame
 }
 
 /** Messages are small and few: this many bytes of them (twenty thousand answers to a ping) wait only for a peer that stopped reading. */

@@ -1,11 +1,12 @@
 /** Resets at the moments that are hard for sockets, and links that stay usable after them. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net'
 import { test } from 'node:test'
 import { MemoryChain } from '../../test/support/memory-chain.ts'
 import { anyRoute, startConsumer, startProvider } from '../../test/support/pair.ts'
 import { parseDestination } from '../protocol/destination.ts'
+import { loadNative } from './fast/native.ts'
 import { reset } from './splice.ts'
 
 async function listen(onSocket: (socket: Socket) => void): Promise<Server> {
@@ -41,6 +42,19 @@ test('a socket is reset even while it sends its end, and is closed for good', as
   await closed
 })
 
+test('one end of a pair, which knows no resets, is closed, and so is the other', async () => {
+  const [near, far] = loadNative()
+    .socketPair()
+    .map((fd) => new Socket({ fd }))
+  // Positive control: Node's own reset refuses it.
+  assert.throws(() => near!.resetAndDestroy(), { code: 'ERR_INVALID_HANDLE_TYPE' })
+  near!.on('error', () => {})
+  const ended = once(far!.resume(), 'close')
+  reset(near!, new Error('gone'))
+  await ended
+  assert.equal(near!.destroyed, true)
+})
+
 test('a flow given up right after its end leaves its link free for the next', async (t) => {
   const chain = new MemoryChain()
   const seller = await startProvider({ chain })
@@ -57,7 +71,7 @@ test('a flow given up right after its end leaves its link free for the next', as
   })
   const request = { destination: parseDestination('127.0.0.1', portOf(server)), parameters: anyRoute }
   for (let i = 0; i < 20; i++) {
-    const { stream } = await buyer.consumer.dial(request, AbortSignal.timeout(5_000))
+    const { stream } = await buyer.consumer.dial(request, AbortSignal.timeout(60_000))
     stream.on('error', () => {})
     stream.write('question')
     await once(stream, 'data')

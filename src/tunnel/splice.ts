@@ -71,6 +71,8 @@ function pass(source: Duplex, sink: Duplex, gate: Gate): void {
     // Closed before it said its last word or took ours: an abort, whether or not it came with an error.
     if (!source.readableEnded || !source.writableFinished) reset(sink, source.errored ?? new Error('the other side went away'))
   }
+  // One that was handed over paused would not start by itself.
+  source.resume()
   source.on('error', (error: Error) => reset(sink, error))
   // A stream may have ended or failed before anybody listened.
   if (source.readableEnded) onEnd()
@@ -79,10 +81,16 @@ function pass(source: Duplex, sink: Duplex, gate: Gate): void {
   else source.once('close', onClose)
 }
 
+/** One end of a pair within this machine: it knows no resets, and Node throws. */
+function isPair(socket: Socket): boolean {
+  const { _handle: handle } = socket as { _handle?: { reset?: unknown } | null }
+  return handle !== undefined && handle !== null && handle.reset === undefined
+}
+
 /** Tears a stream down so that its peer sees a reset, not an orderly end. */
 export function reset(stream: Duplex, error: Error): void {
   if (stream.destroyed) return
-  if (!(stream instanceof Socket) || 'encrypted' in stream) stream.destroy(error)
+  if (!(stream instanceof Socket) || 'encrypted' in stream || isPair(stream)) stream.destroy(error)
   // While a socket sends its end the system refuses to reset it, and Node would then leave it open for good. All it had to write is
   // written by then, so the end is over in a moment.
   else if (stream.writableEnded && !stream.writableFinished && stream.writableLength === 0) {

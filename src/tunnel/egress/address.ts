@@ -108,6 +108,19 @@ export function blockedReason(ip: string, { own, allowPrivate }: AddressRules): 
   return undefined
 }
 
+/**
+ * What one owner usually has: the /24 of an IPv4 address, in whatever form it is written, or the /48 of an IPv6 address. Undefined for what is no
+ * address and for loopback, where everything on one machine is.
+ */
+export function ownersNetwork(ip: string): string | undefined {
+  const outer = parseAddress(ip)
+  if (outer === undefined || (outer.family === 6 && outer.value <= LOOPBACK_V6)) return undefined
+  const form = outer.family === 6 ? EMBEDDED.find(({ range, alone }) => alone && covers(range, outer)) : undefined
+  const { family, value } = form === undefined ? outer : { family: 4, value: form.take(outer.value) }
+  if (family === 6) return `${(value >> 80n).toString(16)}/48`
+  return value >> 24n === 127n ? undefined : `${value >> 8n}/24`
+}
+
 /** `10.0.0.0/8`, `fc00::/7`, or one address. Bits after the prefix are ignored. Throws ARGUMENT_INVALID. */
 export function parseCidr(text: string): Cidr {
   const [ip = '', length, ...more] = text.split('/')

@@ -17,7 +17,7 @@ import { policyHash, portAllowed } from './policy.ts'
 import { dnsLookup, type Lookup } from './resolve.ts'
 
 /** Resolving and connecting together. Browsers give up after 20 to 120 s; people and scrapers retry elsewhere long before. */
-const DIAL_TIMEOUT_MS = 10_000
+export const DIAL_TIMEOUT_MS = 10_000
 /** How long the next address waits for the one before (RFC 8305, "Connection Attempt Delay"). */
 const ATTEMPT_DELAY_MS = 250
 /** A name with more addresses than this gains nothing from more attempts, and must not turn one request into a scan. */
@@ -40,6 +40,8 @@ export interface EgressOptions {
   ownPorts?: () => readonly number[]
   /** Ranges a guest may reach although they are private. For tests and benchmarks. */
   allowPrivate?: readonly Cidr[]
+  /** Ranges in which the next hop of a route may be although they are private: an exchange on one machine has no others. */
+  allowPrivateNodes?: readonly Cidr[]
   observer?: Observer
   timeoutMs?: number
   attemptDelayMs?: number
@@ -53,17 +55,33 @@ export interface Egress {
    * failed. An aborted dial rejects with the signal's reason.
    */
   dial(destination: Destination, signal: AbortSignal): Promise<Socket>
+  /** What `dial` would connect to, in the order it would try: resolved and checked. Whoever asks connects to exactly these, now. */
+  addresses(destination: Destination, signal: AbortSignal): Promise<readonly string[]>
+  /** The same for the next hop of a route: nodes listen on any port that the widest tier serves, whatever guests may use here. */
+  dialNode(destination: Destination, signal: AbortSignal): Promise<Socket>
+  /** Whether a node at this address could be dialled. */
+  mayReachNode(address: string): boolean
+}
+
+/** What a connection is for: a guest's destination, or the next hop of a route. */
+interface Purpose {
+  tier: Tier
+  allowPrivate: readonly Cidr[]
 }
 
 export function createEgress({ ownAddresses, tier }: EgressNeeds, options: EgressOptions = {}): Egress {
-  const { ownPorts = () => [], allowPrivate = [], observer = silent } = options
+  const { ownPorts = () => [], allowPrivate = [], allowPrivateNodes = [], observer = silent } = options
   const { timeoutMs = DIAL_TIMEOUT_MS, attemptDelayMs = ATTEMPT_DELAY_MS } = options
   const { lookup = dnsLookup(() => performance.now()), connect = connectTo } = options
   if (allowPrivate.length > 0) observer.warn('PRIVATE_DESTINATIONS_ALLOWED', { ranges: allowPrivate.length })
 
-  async function dial(destination: Destination, signal: AbortSignal): Promise<Socket> {
-    signal.throwIfAborted()
-    if (!portAllowed(tier, destination.port)) {
+  async function dial(destination: Destination, signal: AbortSignal, purpose: Purpose): Promise<Socket> {
+    return within(signal, async (limit) => connectFirst(await check(destination, limit, purpose), destination.port, limit))
+  }
+
+  /** Policy and names: the addresses that may be connected to. */
+  async function check(destination: Destination, limit: AbortSignal, purpose: Purpose): Promise<readonly string[]> {
+    if (!portAllowed(purpose.tier, destination.port)) {
       throw refuse(
         'PORT_BLOCKED',
         `the exit does not serve port ${destination.port}`,
@@ -71,12 +89,15 @@ export function createEgress({ ownAddresses, tier }: EgressNeeds, options: Egres
       )
     }
     if (isReserved(destination)) throw refuse('DESTINATION_BLOCKED', 'the name is reserved and never resolved', NOT_PUBLIC)
+    return allowed(await resolve(destination, limit), destination.port, purpose)
+  }
+
+  async function within<T>(signal: AbortSignal, work: (limit: AbortSignal) => Promise<T>): Promise<T> {
+    signal.throwIfAborted()
     const deadline = new AbortController()
     const timer = setTimeout(() => deadline.abort(TIMED_OUT), timeoutMs)
     try {
-      const limit = AbortSignal.any([signal, deadline.signal])
-      const addresses = allowed(await resolve(destination, limit), destination.port)
-      return await connectFirst(addresses, destination.port, limit)
+      return await work(AbortSignal.any([signal, deadline.signal]))
     } finally {
       clearTimeout(timer)
     }
@@ -101,8 +122,8 @@ export function createEgress({ ownAddresses, tier }: EgressNeeds, options: Egres
   }
 
   /** The addresses a flow may use, the families taking turns. A name with both public and private ones keeps its public ones. */
-  function allowed(addresses: readonly string[], port: number): readonly string[] {
-    const rules = { own: ownAddresses(), allowPrivate: ownPorts().includes(port) ? [] : allowPrivate }
+  function allowed(addresses: readonly string[], port: number, purpose: Purpose): readonly string[] {
+    const rules = { own: ownAddresses(), allowPrivate: ownPorts().includes(port) ? [] : purpose.allowPrivate }
     const reasons = addresses.map((address) => blockedReason(address, rules))
     const usable = addresses.filter((_, i) => reasons[i] === undefined)
     if (usable.length === 0) {
@@ -164,7 +185,13 @@ export function createEgress({ ownAddresses, tier }: EgressNeeds, options: Egres
     return new BywayError(code, message, { hint })
   }
 
-  return { policyHash: policyHash(tier), dial }
+  return {
+    policyHash: policyHash(tier),
+    dial: (destination, signal) => dial(destination, signal, { tier, allowPrivate }),
+    addresses: (destination, signal) => within(signal, (limit) => check(destination, limit, { tier, allowPrivate })),
+    dialNode: (destination, signal) => dial(destination, signal, { tier: 'open', allowPrivate: allowPrivateNodes }),
+    mayReachNode: (address) => blockedReason(address, { own: ownAddresses(), allowPrivate: allowPrivateNodes }) === undefined,
+  }
 }
 
 const NOT_PUBLIC = 'Exits reach public addresses only.'
@@ -220,7 +247,7 @@ export function connectError(error: Error): BywayError {
 /** Of several failed attempts the one that says most about the destination: an answer beats silence, silence beats a missing route. */
 const TELLING: readonly ErrorCode[] = ['PROVIDER_BUSY', 'CONNECTION_REFUSED', 'CONNECTION_RESET', 'CONNECTION_TIMEOUT', 'HOST_UNREACHABLE']
 
-function mostTelling(failures: readonly BywayError[]): BywayError {
+export function mostTelling(failures: readonly BywayError[]): BywayError {
   const ranked = TELLING.flatMap((code) => failures.filter((failure) => failure.code === code))
   return ranked[0] ?? failures[0]!
 }

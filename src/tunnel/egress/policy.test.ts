@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TIERS } from '../../protocol/offer.ts'
-import { policyHash, portAllowed } from './policy.ts'
+import { policyHash, portAllowed, udpPort } from './policy.ts'
 
 const open = (tier: (typeof TIERS)[number], ports: number[]) => ports.filter((port) => portAllowed(tier, port))
 
@@ -31,6 +31,25 @@ test('basic and standard accept only what they list', () => {
   assert.deepEqual(
     open('standard', [19, 20, 22, 23, 24, 53, 79, 80, 81, 82, 443, 3389, 5900, 10_000, 64_738, 64_739]),
     [20, 22, 80, 81, 443, 64_738],
+  )
+})
+
+test('datagrams: the web and names in every tier, what floods others in none', () => {
+  for (const tier of TIERS) {
+    assert.equal(udpPort(tier, 443), 'serve', 'control')
+    for (const port of [25, 19, 69, 111, 123, 137, 161, 389, 1900, 3702, 5353, 11_211, 27_960]) assert.equal(udpPort(tier, port), 'refuse')
+  }
+  assert.deepEqual(
+    TIERS.map((tier) => udpPort(tier, 53)),
+    ['resolve', 'resolve', 'serve'],
+  )
+  assert.deepEqual(
+    TIERS.map((tier) => udpPort(tier, 51_820)),
+    ['refuse', 'serve', 'serve'],
+  )
+  assert.deepEqual(
+    TIERS.map((tier) => udpPort(tier, 40_000)),
+    ['refuse', 'refuse', 'serve'],
   )
 })
 

@@ -1,0 +1,53 @@
+/** Payload that waits for whoever takes it, where its link opened it: places in one piece of memory, taken from the front. */
+import type { Vector } from './memory.ts'
+import type { Memory } from './native.ts'
+
+export class Inbox {
+  readonly memory: Memory
+  /** What is left. */
+  bytes: number
+  /** Pairs of place and length; those before `#at` are taken. */
+  readonly #places: number[]
+  #at = 0
+
+  constructor(memory: Memory, places: number[], bytes: number) {
+    this.memory = memory
+    this.bytes = bytes
+    this.#places = places
+  }
+
+  /** Adds its first `most` bytes, as far as there is room for their places. */
+  addTo(vector: Vector, most: number): void {
+    for (let i = this.#at; i < this.#places.length && vector.bytes < most && !vector.full; i += 2) {
+      vector.add(this.memory.address + BigInt(this.#places[i]!), Math.min(this.#places[i + 1]!, most - vector.bytes))
+    }
+  }
+
+  /** Moves its first bytes to `at`, at most so many. Returns how many. */
+  copyTo(target: Memory, at: number, most: number): number {
+    let done = 0
+    for (let i = this.#at; i < this.#places.length && done < most; i += 2) {
+      const from = this.#places[i]!
+      const bytes = Math.min(this.#places[i + 1]!, most - done)
+      this.memory.bytes.copy(target.bytes, at + done, from, from + bytes)
+      done += bytes
+    }
+    this.drop(done)
+    return done
+  }
+
+  /** Its first bytes are taken. */
+  drop(bytes: number): void {
+    this.bytes -= bytes
+    for (let left = bytes; left > 0; ) {
+      const length = this.#places[this.#at + 1]!
+      if (length > left) {
+        this.#places[this.#at]! += left
+        this.#places[this.#at + 1]! -= left
+        return
+      }
+      left -= length
+      this.#at += 2
+    }
+  }
+}

@@ -1,0 +1,102 @@
+/** What a flow keeps until the other end acknowledges it: large pieces where they were read, small ones copied so that they cost what they hold. */
+import { LEAST_UNACKED_BYTES, MAX_UNACKED_BYTES } from '../../protocol/flow.ts'
+import { FRAME_HEADER_BYTES } from '../../protocol/messages.ts'
+import { Inflight } from '../inflight.ts'
+import type { Pool } from './memory.ts'
+import type { Memory } from './native.ts'
+
+/** Below this a copy is cheaper than a whole piece of memory that waits for an acknowledgement. */
+const COPIED_BYTES = 8_192
+/** Of all flows of a thread together; then each may still keep its least. */
+const MOST_BYTES = 8 * MAX_UNACKED_BYTES
+
+/** How much the flows of a thread keep together. */
+export class KeptBudget {
+  used = 0
+}
+
+interface Kept {
+  /** Undefined: copied. */
+  memory: Memory | undefined
+  copy: Buffer | undefined
+  from: number
+  bytes: number
+}
+
+export class KeptBytes {
+  bytes = 0
+  readonly #pool: Pool
+  readonly #budget: KeptBudget
+  readonly #clock: { readonly nowMs: number }
+  readonly #inflight = new Inflight()
+  #pieces: Kept[] = []
+  #first = 0
+
+  constructor(pool: Pool, budget: KeptBudget, clock: { readonly nowMs: number }) {
+    this.#pool = pool
+    this.#budget = budget
+    this.#clock = clock
+  }
+
+  /** Takes over `piece`, whose payload begins behind the room for a frame header. */
+  add(piece: Memory, bytes: number): void {
+    this.bytes += bytes
+    this.#budget.used += bytes
+    this.#inflight.sent(this.bytes, this.#clock.nowMs)
+    const from = FRAME_HEADER_BYTES
+    if (bytes > COPIED_BYTES) {
+      this.#pieces.push({ memory: piece, copy: undefined, from, bytes })
+      return
+    }
+    this.#pieces.push({ memory: undefined, copy: Buffer.from(piece.bytes.subarray(from, from + bytes)), from: 0, bytes })
+    this.#pool.give(piece)
+  }
+
+  get full(): boolean {
+    if (this.#inflight.full(this.bytes)) return true
+    return this.bytes >= LEAST_UNACKED_BYTES && this.#budget.used >= MOST_BYTES
+  }
+
+  release(bytes: number): void {
+    this.bytes -= bytes
+    this.#budget.used -= bytes
+    this.#inflight.acknowledged(bytes, this.#clock.nowMs)
+    let left = bytes
+    while (left > 0) {
+      const piece = this.#pieces[this.#first]!
+      if (piece.bytes > left) {
+        piece.from += left
+        piece.bytes -= left
+        return
+      }
+      left -= piece.bytes
+      if (piece.memory !== undefined) this.#pool.give(piece.memory)
+      this.#first++
+    }
+    // Amortised: each piece moves once.
+    if (this.#first * 2 > this.#pieces.length) {
+      this.#pieces = this.#pieces.slice(this.#first)
+      this.#first = 0
+    }
+  }
+
+  /** Each kept piece, oldest first, as memory with room for a frame header in front of `from`. It is valid during the call. */
+  visit(visit: (memory: Memory, from: number, bytes: number) => void): void {
+    for (let i = this.#first; i < this.#pieces.length; i++) {
+      const { memory, copy, from, bytes } = this.#pieces[i]!
+      if (memory !== undefined) {
+        // What stands in front was acknowledged: the header may go there.
+        visit(memory, from, bytes)
+        continue
+      }
+      const piece = this.#pool.take()
+      copy!.copy(piece.bytes, FRAME_HEADER_BYTES, from, from + bytes)
+      visit(piece, FRAME_HEADER_BYTES, bytes)
+      this.#pool.give(piece)
+    }
+  }
+
+  clear(): void {
+    this.release(this.bytes)
+  }
+}

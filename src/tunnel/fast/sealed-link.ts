@@ -1,0 +1,439 @@
+/**
+ * A link whose records this thread seals and opens itself: frames in, frames out, over a descriptor or over a flow of another link.
+ *
+ * It is read into one large piece of memory, opened in place, and its frames are handed to the owner where they lie. The owner may keep that
+ * memory (it holds what could not be delivered); else it is used for the next read. What is sent is sealed once, straight into the memory it
+ * is written from; what the carrier does not take waits there, and the owner sends no payload until it is gone.
+ *
+ * Longer than 400 lines because reading, sealing and the end of a link share one state.
+ */
+import { BywayError } from '../../protocol/errors.ts'
+import {
+  encodeMessage,
+  FRAME_HEADER_BYTES,
+  type Message,
+  type MessageBody,
+  type MessageName,
+  PADDING_TYPE,
+} from '../../protocol/messages.ts'
+import { randomPadding } from '../cover/padding.ts'
+import { FrameReader } from './frames.ts'
+import type { Standing } from './handover.ts'
+import type { Loop, Task } from './loop.ts'
+import { Pool } from './memory.ts'
+import { ERRNO, type Memory, type Native } from './native.ts'
+import { KEY_UPDATE_BYTES, MAX_RECORD_BYTES, Opener, RECORD_EXTRA_BYTES, RecordError, Sealer, sealedBytes } from './records.ts'
+
+/** Payload of one piece: with its frame header it fills four records exactly. */
+export const PIECE_BYTES = 65_532
+/** Pieces read, sealed and written together. More does not fit the second-level cache twice. */
+export const PIECES_A_TURN = 4
+/** As much as a turn of a peer like us seals; fewer calls, and what was read is still in the cache when it is opened. */
+const INPUT_BYTES = PIECES_A_TURN * (PIECE_BYTES + FRAME_HEADER_BYTES + 4 * RECORD_EXTRA_BYTES)
+const OUTPUT_BYTES = INPUT_BYTES + 4_096
+/** What is read in the moment it comes, before all that came was looked at: a message, an answer, or the beginning of more. */
+const AT_ONCE_BYTES = PIECE_BYTES
+/** Small messages behind what the peer does not read; more than this is a peer that only makes us talk. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024
+/** Idle pieces kept of each kind: a few busy flows at once. */
+const IDLE_PIECES = 16
+/** Payload that is kept until it is acknowledged comes and goes all the time: 16 MiB, what sixteen busy flows have on their way. */
+const KEPT_PIECES = 256
+
+/** What carries a link's bytes: a socket, or a flow through another hop. Results are counts or negated errnos; 0 read is the end. */
+export interface Carrier {
+  read(memory: Memory, at: number, bytes: number): number
+  send(memory: Memory, at: number, bytes: number): number
+  close(): void
+}
+
+/** What all links and flows of a thread share. */
+export class Thread {
+  readonly native: Native
+  readonly loop: Loop
+  readonly input: Pool
+  readonly output: Pool
+  /** Payload on its way into a link, room for its frame header in front. */
+  readonly pieces: Pool
+  readonly small: Memory
+
+  constructor(native: Native, loop: Loop) {
+    this.native = native
+    this.loop = loop
+    this.input = new Pool(native, INPUT_BYTES + MAX_RECORD_BYTES, IDLE_PIECES)
+    this.output = new Pool(native, OUTPUT_BYTES, IDLE_PIECES)
+    this.pieces = new Pool(native, FRAME_HEADER_BYTES + PIECE_BYTES + 16, KEPT_PIECES)
+    this.small = native.allocate(MAX_RECORD_BYTES)
+  }
+}
+
+export interface LinkOwner {
+  /** A piece of payload; it stays where it is until {@link onBatch}. */
+  onData(memory: Memory, at: number, bytes: number): void
+  onMessage(message: Message): void
+  /** What was read is handled. True: the owner keeps the memory and gives it back to `input` itself. */
+  onBatch(memory: Memory): boolean
+  /** Everything sent so far has left. */
+  onRoom(): void
+  /** The connection is gone. Called once. */
+  onClosed(error: BywayError | undefined): void
+}
+
+interface Waiting {
+  memory: Memory
+  from: number
+  to: number
+}
+
+export class SealedLink implements Task {
+  readonly #thread: Thread
+  readonly #carrier: Carrier
+  readonly #sealer: Sealer
+  readonly #opener: Opener
+  readonly #padding = randomPadding()
+  #owner: LinkOwner | undefined
+  #last: LinkOwner | undefined
+  /** Told at the very end, after the owner. */
+  onGone: ((error: BywayError | undefined) => void) | undefined
+  #readable = true
+  /** The last read brought much: what comes next waits until what came for others was looked at. */
+  #busy = false
+  #ending = false
+  #paused = true
+  #closed = false
+  #plain = false
+  /** The beginning of a record, or plaintext heard before the handover: what the next read goes on from. */
+  #partial: Buffer | undefined
+  #unread: Buffer | undefined
+  #out: Waiting[] = []
+  #writable = true
+  /** The owner was held back since. */
+  #waited = false
+  /** Something waits for the end of this turn. */
+  #soon = false
+  readonly #flushing: Task = { run: () => this.#soon && this.flush() }
+  /** Payload came since the last answer. */
+  #payload = false
+  readonly #frames: FrameReader
+
+  constructor(thread: Thread, carrier: Carrier, standing: Standing) {
+    this.#thread = thread
+    this.#carrier = carrier
+    this.#sealer = new Sealer(thread.native, standing.send)
+    this.#opener = new Opener(thread.native, standing.receive)
+    this.#frames = new FrameReader({
+      onData: (memory, at, bytes) => {
+        this.#payload = true
+        this.#owner!.onData(memory, at, bytes)
+      },
+      onMessage: (message) => {
+        if (message.name === 'open' || message.name === 'extend') this.#padding.begin()
+        this.#owner!.onMessage(message)
+      },
+      isOver: () => this.#closed,
+    })
+    if (standing.partial.length > 0) this.#partial = standing.partial
+    if (standing.unread.length > 0) this.#unread = standing.unread
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Something sent waits for the carrier. */
+  get blocked(): boolean {
+    return this.#out.length > 0 && !this.#writable
+  }
+
+  /** Who hears what comes from now on. */
+  listen(owner: LinkOwner): void {
+    this.#owner = owner
+    this.resume()
+  }
+
+  /** From now on the owner hears plaintext as it comes, frames and all, and seals what it likes. */
+  listenPlain(owner: LinkOwner): void {
+    this.#plain = true
+    this.listen(owner)
+  }
+
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    if (!this.#paused || this.#closed) return
+    this.#paused = false
+    if (this.#readable || this.#unread !== undefined) this.#thread.loop.again(this)
+  }
+
+  /**
+   * The carrier may be read or written again; `ending`: nothing comes after what can be read now; `inTurn`: what carries it has its turn just now, and
+   * what it brings is still in the cache.
+   */
+  onReady(readable: boolean, writable: boolean, ending: boolean, inTurn = false): void {
+    if (this.#closed) return
+    if (ending) this.#ending = true
+    if (writable && !this.#writable) {
+      this.#writable = true
+      this.flush()
+    }
+    if (readable) {
+      this.#readable = true
+      if (this.#paused) return
+      if (inTurn) this.run()
+      else if (this.#busy) this.#thread.loop.again(this)
+      else this.#attempt(AT_ONCE_BYTES)
+    }
+  }
+
+  /** The carrier failed. */
+  broke(errno: number): void {
+    this.#end(brokenBy(errno))
+  }
+
+  run(): void {
+    this.#attempt(INPUT_BYTES)
+  }
+
+  #attempt(most: number): void {
+    if (this.#closed || this.#paused) return
+    try {
+      this.#read(most)
+    } catch (thrown) {
+      this.#fail(thrown)
+    }
+  }
+
+  #read(most: number): void {
+    const { input } = this.#thread
+    const memory = input.take()
+    let kept = false
+    try {
+      let fill = 0
+      if (this.#unread !== undefined) {
+        const unread = this.#unread
+        this.#unread = undefined
+        unread.copy(memory.bytes)
+        const failure = thrownBy(() => this.#hear(memory, 0, unread.length))
+        kept = this.#owner?.onBatch(memory) ?? false
+        if (failure !== undefined) throw failure
+        if (!this.#paused) this.#thread.loop.again(this)
+        return
+      }
+      if (this.#partial !== undefined) {
+        fill = this.#partial.copy(memory.bytes)
+        this.#partial = undefined
+      }
+      const count = this.#readable ? this.#carrier.read(memory, fill, most) : -ERRNO.EAGAIN
+      if (count <= 0) {
+        if (fill > 0) this.#partial = Buffer.from(memory.bytes.subarray(0, fill))
+        if (count === -ERRNO.EINTR) {
+          this.#thread.loop.again(this)
+          return
+        }
+        this.#readable = false
+        if (count === 0) this.#end(undefined)
+        else if (count !== -ERRNO.EAGAIN) this.#end(brokenBy(-count))
+        return
+      }
+      if (count < most && !this.#ending) this.#readable = false
+      this.#busy = count >= AT_ONCE_BYTES
+      const end = fill + count
+      let at = 0
+      let closed = false
+      const failure = thrownBy(() => {
+        for (let opened = this.#opener.open(memory, 0, end); opened !== undefined; opened = this.#opener.open(memory, at, end)) {
+          at += opened.recordBytes
+          if (opened.wantsUpdate) this.#renew()
+          if (opened.bytes > 0) this.#hear(memory, opened.start, opened.bytes)
+          if (opened.closed) closed = true
+          if (this.#closed || closed) break
+        }
+      })
+      if (at < end && !closed && !this.#closed && failure === undefined) this.#partial = Buffer.from(memory.bytes.subarray(at, end))
+      // Also to one that just lost the link, and before what cannot be read: what came before that is counted, and must be delivered.
+      kept = (this.#owner ?? this.#last)?.onBatch(memory) ?? false
+      if (failure !== undefined) throw failure
+      this.#answer()
+      if (closed) this.#end(undefined)
+      else if (this.#readable && !this.#paused && !this.#closed) this.#thread.loop.again(this)
+    } finally {
+      if (!kept) input.give(memory)
+    }
+  }
+
+  #hear(memory: Memory, start: number, bytes: number): void {
+    if (this.#plain) this.#owner!.onData(memory, start, bytes)
+    else this.#frames.read(memory, start, bytes)
+  }
+
+  // --- Sending ---
+
+  send<N extends MessageName>(name: N, body: MessageBody<N>): void {
+    if (this.#closed) return
+    this.sendFrame(encodeMessage(name, body))
+    this.flushSoon()
+  }
+
+  /** Sends what was sealed at the end of this turn, with what else is said until then: one call, and one wake-up of the peer. */
+  flushSoon(): void {
+    if (this.#soon) return
+    this.#soon = true
+    this.#thread.loop.last(this.#flushing)
+  }
+
+  /** A whole message, encoded; {@link flush} sends it. */
+  sendFrame(frame: Uint8Array): void {
+    const { small } = this.#thread
+    small.bytes.set(frame)
+    this.sealPadded(small, 0, frame.length)
+  }
+
+  /** A flow begins on this link: its first records are padded. */
+  begin(): void {
+    this.#padding.begin()
+  }
+
+  /** Seals frames with what hides their size behind them, where there is room for it. */
+  sealPadded(source: Memory, from: number, bytes: number): void {
+    const end = from + bytes
+    let extra = this.#padding.beside(bytes)
+    if (end + extra >= source.bytes.length) extra = 0
+    if (extra > 0) writePadding(source, end, extra)
+    this.seal(source, from, bytes + extra)
+  }
+
+  /** Payload that arrived is answered by a record that means nothing, now and then. */
+  #answer(): void {
+    if (!this.#payload) return
+    this.#payload = false
+    // What is said in this turn anyway is answer enough.
+    if (this.#closed || this.#out.length > 0) return
+    const extra = this.#padding.answer()
+    if (extra === 0) return
+    writePadding(this.#thread.small, 0, extra)
+    this.seal(this.#thread.small, 0, extra)
+    this.flushSoon()
+  }
+
+  /** Seals whole frames at `from`; {@link flush} sends them. The memory must hold one byte more. */
+  seal(source: Memory, from: number, bytes: number): void {
+    if (this.#closed) return
+    const tail = this.#tail(sealedBytes(bytes) + KEY_UPDATE_BYTES)
+    tail.to += this.#sealer.seal(source, from, bytes, tail.memory, tail.to)
+  }
+
+  #tail(bytes: number): Waiting {
+    const last = this.#out.at(-1)
+    if (last !== undefined && last.memory.bytes.length - last.to >= bytes) return last
+    const fresh = { memory: this.#thread.output.take(), from: 0, to: 0 }
+    this.#out.push(fresh)
+    if (this.#out.length * OUTPUT_BYTES > MAX_WAITING_BYTES) {
+      throw new BywayError('MESSAGE_UNEXPECTED', 'the peer does not read what is said to it', { facts: { limit: MAX_WAITING_BYTES } })
+    }
+    return fresh
+  }
+
+  #renew(): void {
+    const tail = this.#tail(KEY_UPDATE_BYTES)
+    tail.to += this.#sealer.renew(tail.memory, tail.to)
+    this.flush()
+  }
+
+  flush(): void {
+    this.#soon = false
+    if (this.#out.length === 0 || !this.#writable || this.#closed) return
+    const waited = this.#waited
+    this.#waited = false
+    for (let first = this.#out[0]; first !== undefined; first = this.#out[0]) {
+      const count = this.#carrier.send(first.memory, first.from, first.to - first.from)
+      if (count > 0) first.from += count
+      if (first.from === first.to) {
+        this.#out.shift()
+        this.#thread.output.give(first.memory)
+        continue
+      }
+      // Nobody would say that it may be tried again.
+      if (count === -ERRNO.EINTR) continue
+      if (count < 0 && count !== -ERRNO.EAGAIN) {
+        this.#end(brokenBy(-count))
+        return
+      }
+      // The rest when the carrier says so.
+      this.#writable = false
+      this.#waited = true
+      return
+    }
+    if (waited) this.#owner?.onRoom()
+  }
+
+  // --- The end ---
+
+  #fail(thrown: unknown): void {
+    if (thrown instanceof RecordError) {
+      this.#say(thrown.alert)
+      this.#end(new BywayError('MESSAGE_MALFORMED', thrown.message, { cause: thrown }))
+    } else if (thrown instanceof BywayError) this.destroy(thrown)
+    else {
+      this.destroy(new BywayError('INTERNAL', 'a link failed', { cause: thrown }))
+      throw thrown
+    }
+  }
+
+  /** Ends in order: says that nothing more comes, as far as the carrier takes it. */
+  close(): void {
+    this.destroy(undefined)
+  }
+
+  destroy(error: BywayError | undefined): void {
+    if (this.#closed) return
+    this.#say(0)
+    // Sending may have found that the carrier is gone.
+    this.#end(error)
+  }
+
+  #say(alert: number): void {
+    this.flush()
+    if (this.#closed || this.#out.length > 0) return
+    const { small } = this.#thread
+    const bytes = this.#sealer.alert(small, 1_024, alert)
+    this.#carrier.send(small, 1_024, bytes)
+  }
+
+  #end(error: BywayError | undefined): void {
+    if (this.#closed) return
+    this.#closed = true
+    for (const { memory } of this.#out) this.#thread.output.give(memory)
+    this.#out = []
+    this.#partial = undefined
+    this.#unread = undefined
+    this.#carrier.close()
+    this.#sealer.free()
+    this.#opener.free()
+    const owner = this.#owner
+    this.#owner = undefined
+    this.#last = owner
+    owner?.onClosed(error)
+    this.onGone?.(error)
+  }
+}
+
+function writePadding({ bytes }: Memory, at: number, length: number): void {
+  bytes.fill(0, at, at + length)
+  bytes.writeUInt32BE(PADDING_TYPE * 0x1000000 + length - FRAME_HEADER_BYTES, at)
+}
+
+function brokenBy(errno: number): BywayError {
+  return new BywayError('PROVIDER_LOST', 'the tunnel connection broke', { facts: { errno } })
+}
+
+/** What it threw, to be thrown again after what must come first. */
+function thrownBy(work: () => void): unknown {
+  try {
+    work()
+    return undefined
+  } catch (thrown) {
+    return thrown ?? new Error('nothing was thrown')
+  }
+}

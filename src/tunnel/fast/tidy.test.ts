@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Tidy, tidyWith } from './tidy.ts'
+
+test('after many handovers, once they pause, and not before', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  let tidied = 0
+  const tidy = new Tidy(() => tidied++)
+  for (let i = 0; i < 255; i++) tidy.handedOver()
+  t.mock.timers.tick(60_000)
+  assert.equal(tidied, 0, 'few')
+  tidy.handedOver()
+  t.mock.timers.tick(900)
+  tidy.handedOver()
+  t.mock.timers.tick(900)
+  assert.equal(tidied, 0, 'they go on')
+  t.mock.timers.tick(100)
+  assert.equal(tidied, 1)
+  t.mock.timers.tick(60_000)
+  assert.equal(tidied, 1, 'counted anew')
+})
+
+test('what nobody holds is gone, and free pages are given back', async () => {
+  let trimmed = 0
+  const tidy = tidyWith({ trim: () => trimmed++ })
+  const [held, dropped] = [{}, new WeakRef({})]
+  const kept = new WeakRef(held)
+  // A reference lives on until the turn in which it was made is over.
+  await new Promise((resolve) => setImmediate(resolve))
+  tidy()
+  tidy()
+  assert.equal(dropped.deref(), undefined)
+  assert.equal(kept.deref(), held)
+  assert.equal(trimmed, 2)
+})
