@@ -2,6 +2,8 @@
  * Flows whose link broke. Either side may learn of it first, so a flow is settled once both counts are known: what arrived here, and what
  * the provider says it carried. What a provider says of any other flow is not kept, or it could fill the memory with it.
  */
+import { MAX_SESSION_FLOWS } from '../protocol/flow.ts'
+
 interface Counts {
   sent: bigint
   received: bigint
@@ -10,6 +12,9 @@ interface Stated {
   up: bigint
   down: bigint
 }
+
+/** Flows whose end the provider does not tell, and may never: of more than this many at once the oldest are not settled. */
+const MAX_UNSETTLED = MAX_SESSION_FLOWS
 
 export class BrokenFlows {
   /** Flows asked for whose end is not known yet. */
@@ -37,6 +42,7 @@ export class BrokenFlows {
   broke(flowId: number, { sent, received }: Counts): void {
     if (!this.#unsettled.has(flowId)) return
     this.#counts.set(flowId, { sent, received })
+    if (this.#counts.size > MAX_UNSETTLED) this.over(this.#counts.keys().next().value!)
     this.#match(flowId)
   }
 

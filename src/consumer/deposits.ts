@@ -34,6 +34,8 @@ export interface DepositSettings {
   /** Most units for one provider in a root. */
   capPerProvider: bigint
   rootDays: number
+  /** A number in [0, 1): deposit, caps and expiry differ by it, so that roots of one owner do not look alike. Undefined: they are exact. */
+  vary?: () => number
 }
 
 /** A channel with what is needed to pay through it. */
@@ -64,8 +66,19 @@ const EXPIRY_MARGIN_S = 2 * 3_600
 const DAY_S = 86_400
 /** A leaf smaller than a cent pays for some tens of megabytes: below that the first claim costs more than it brings. */
 const LEAST_CAP_UNITS = 10_000n
+/** How much smaller a varied deposit or cap may be, and how much shorter a root: enough to hide who it belongs to among others, never more than was allowed. */
+const MOST_LESS = 0.25
+const MOST_SHORTER = 0.1
 /** A proof of ten levels; larger trees only make first claims dearer (payments: about 950 gas a level). */
 const MAX_LEAVES = 1_024n
+
+export interface OpenedDeposit {
+  rootId: Hex
+  deposit: bigint
+  providers: number
+  /** Unix seconds. */
+  expiry: number
+}
 
 export interface Deposits {
   /**
@@ -73,6 +86,10 @@ export interface Deposits {
    * channel with room. Opens a root when there is none.
    */
   channelFor(payee: Hex, besides?: ChannelRef): Promise<PayingChannel>
+  /** Locks so many units in a root that all known providers share alike, whatever is open already. */
+  deposit(units: bigint): Promise<OpenedDeposit>
+  /** Whether there is a channel with room for this payee already. */
+  pays(payee: Hex): boolean
   /** Whether so much of the channel is used, or so little of its root's time left, that the next should be prepared. */
   nearlyUsed(channel: Channel): boolean
   /** Asks the chain what became of roots of whose transaction no answer came, and for roots of this wallet that the records lack. */
@@ -92,17 +109,23 @@ export function createDeposits(needs: DepositNeeds): Deposits {
 
   const nowS = () => Math.floor(clock.nowMs() / 1000)
   const lives = ({ root }: Channel) => root.state === 'open' && root.descriptor.expiry > nowS() + EXPIRY_MARGIN_S
+  /** Roots of the other payers of this wallet pay at other places of a route. */
+  const ours = ({ root }: Channel) => root.descriptor.payer === needs.payer
   const usable = (channel: Channel) => lives(channel) && !nearlyUsed(channel)
 
   /** The provider may lack the last voucher there, if one side was cut off: it gets it when a session opens on that channel again. */
   function usedLast(payee: Hex): Channel | undefined {
-    const session = [...vault.book.sessions.values()].findLast(({ channel }) => channel.payee === payee)
+    const session = [...vault.book.sessions.values()].findLast(({ channel }) => channel.payee === payee && ours(channel))
     return session !== undefined && lives(session.channel) ? session.channel : undefined
   }
 
   function find(payee: Hex, besides: ChannelRef | undefined): Channel | undefined {
     const channels = [...vault.book.channels.values()].filter(
-      (channel) => channel.payee === payee && usable(channel) && !(channel.rootId === besides?.rootId && channel.index === besides.index),
+      (channel) =>
+        channel.payee === payee &&
+        ours(channel) &&
+        usable(channel) &&
+        !(channel.rootId === besides?.rootId && channel.index === besides.index),
     )
     // The fullest first: channels are used up one after the other, so that few of them are ever claimed.
     return channels.sort((a, b) => Number(b.cumulative - a.cumulative))[0]
@@ -160,18 +183,40 @@ export function createDeposits(needs: DepositNeeds): Deposits {
     return tree
   }
 
+  /** At most a quarter less. */
+  const varied = (units: bigint) => units - BigInt(Math.floor(Number(units) * (settings.vary?.() ?? 0) * MOST_LESS))
+
   async function openRoot(payee: Hex, besides: ChannelRef | undefined): Promise<void> {
     // A root whose answer never came may be open: no second deposit before that is known.
     await recover()
     if (find(payee, besides) !== undefined) return
     const others = await needs.payees()
-    const balance = await chain.balance()
-    const sum = least(settings.deposit, balance)
-    // Whoever is asked for now comes first; the others as far as the deposit makes leaves worth having.
-    const places = Number(least(MAX_LEAVES, sum / LEAST_CAP_UNITS))
+    // Whoever is asked for now comes first.
     const lacking = [...new Set([payee, ...others])].filter((p) => p === payee || find(p, besides) === undefined)
-    const payees = lacking.slice(0, Math.max(1, places))
-    const cap = least(settings.capPerProvider, sum / BigInt(payees.length))
+    await openFor(lacking, varied(settings.deposit), varied(settings.capPerProvider))
+  }
+
+  async function deposit(units: bigint): Promise<OpenedDeposit> {
+    await recover()
+    const balance = await chain.balance()
+    if (balance < units) {
+      throw new BywayError('WALLET_EMPTY', 'the wallet holds less than the deposit', { facts: { balance, deposit: units } })
+    }
+    const payees = [...new Set(await needs.payees())]
+    if (payees.length === 0) {
+      throw new BywayError('NO_PROVIDER', 'no provider is known that a deposit could be for', { hint: 'see --offers of the consumer' })
+    }
+    const { rootId, descriptor, leaves } = await openFor(payees, units, units)
+    return { rootId, deposit: descriptor.sum, providers: leaves.length, expiry: descriptor.expiry }
+  }
+
+  /** The first payees as far as the deposit makes leaves worth having, each with at most `most`. */
+  async function openFor(wanted: readonly Hex[], units: bigint, most: bigint) {
+    const balance = await chain.balance()
+    const sum = least(units, balance)
+    const places = Number(least(MAX_LEAVES, sum / LEAST_CAP_UNITS))
+    const payees = wanted.slice(0, Math.max(1, places))
+    const cap = least(most, sum / BigInt(payees.length))
     if (cap < LEAST_CAP_UNITS) {
       throw new BywayError('WALLET_EMPTY', 'the wallet holds too few dollars for a deposit', {
         facts: { balance, providers: payees.length },
@@ -186,7 +231,7 @@ export function createDeposits(needs: DepositNeeds): Deposits {
       signer: addressOf(needs.sessionKey(signerNonce)),
       root: tree.root,
       sum: tree.sum,
-      expiry: nowS() + settings.rootDays * DAY_S,
+      expiry: nowS() + Math.floor(settings.rootDays * DAY_S * (1 - (settings.vary?.() ?? 0) * MOST_SHORTER)),
       depth: tree.depth,
       nonce: BigInt(toHex(needs.randomBytes(8))),
     }
@@ -207,6 +252,7 @@ export function createDeposits(needs: DepositNeeds): Deposits {
     } finally {
       underWay.delete(rootId)
     }
+    return { rootId, descriptor, leaves }
   }
 
   /** A session key for one root only, also when other roots were forgotten for a while. */
@@ -244,7 +290,8 @@ export function createDeposits(needs: DepositNeeds): Deposits {
     await vault.record({ kind: 'root-opened', rootId, tx: NO_TX, atMs })
   }
 
-  return { channelFor, nearlyUsed: (channel) => nearlyUsed(channel) || !lives(channel), recover }
+  const pays = (payee: Hex) => (usedLast(payee) ?? find(payee, undefined)) !== undefined
+  return { channelFor, pays, deposit, nearlyUsed: (channel) => nearlyUsed(channel) || !lives(channel), recover }
 }
 
 /** The transaction is not known any more: the daemon stopped before its answer came. */

@@ -3,20 +3,35 @@
  *
  * The rule it keeps: fail closed. Bytes leave through the exit that was asked for or not at all; nothing here dials a destination.
  *
- * Start reading at createConsumer below; then routes.ts (which provider), deposits.ts (from which channel), session.ts (how it is paid),
- * proxy/ (how applications reach it).
+ * Start reading at createConsumer below; then routes.ts (which provider), sessions.ts (through which hops), deposits.ts (from which
+ * channel), session.ts (how it is paid),
+ * proxy/ (how applications reach it) and entrance/ (how they do without this thread).
  */
+import type { Duplex } from 'node:stream'
 import type { Hex } from '../protocol/bytes.ts'
+import { type Destination, RESERVED_NAME } from '../protocol/destination.ts'
 import { asBywayError, BywayError, type ErrorCode } from '../protocol/errors.ts'
 import type { SignedOffer } from '../protocol/offer.ts'
 import { payable } from '../protocol/purse.ts'
-import type { Dialer, DialRequest } from './proxy/index.ts'
+import { Answered } from './answered.ts'
+import type { OpenedDeposit } from './deposits.ts'
+import { createEntrance, type Grant } from './entrance/index.ts'
+import { exitPlace, type Place } from './places.ts'
+import type { Answers, Carried, Dialed, Dialer, DialRequest, Route, RouteParameters } from './proxy/index.ts'
 import { createRoutes, type RoutesNeeds } from './routes.ts'
-import { ConsumerSession, type SessionNeeds } from './session.ts'
+import type { ConsumerSession } from './session.ts'
+import { Sessions, type SessionsNeeds } from './sessions.ts'
+import { Spares } from './spares.ts'
 
-export { createDeposits, type DepositChain, type Deposits } from './deposits.ts'
-export { createProxy } from './proxy/index.ts'
+export type { Directory } from '../discovery/directory/index.ts'
+export { createDeposits, type DepositChain, type Deposits, type OpenedDeposit } from './deposits.ts'
+export { ENTRANCE_WORKER } from './entrance/index.ts'
+export { offerViews } from './listings.ts'
+export { exitPlace, type Place } from './places.ts'
+export { createProxy, type Dialer } from './proxy/index.ts'
+export { parseUsername } from './proxy/username.ts'
 export { refundExpired } from './refunds.ts'
+export { Seen } from './seen.ts'
 
 /** Another provider may do better after these; anything else would fail anywhere or concerns the destination. */
 const TRY_ANOTHER: ReadonlySet<ErrorCode> = new Set([
@@ -45,17 +60,24 @@ const TRY_ANOTHER: ReadonlySet<ErrorCode> = new Set([
   'MESSAGE_UNEXPECTED',
   'PROTOCOL_VERSION',
 ])
+/** A session that ended for these while a request was about to use it: a new one with the same provider may go well. */
+const NEW_SESSION: ReadonlySet<ErrorCode> = new Set(['SESSION_UNKNOWN', 'SESSION_TIMEOUT', 'PROVIDER_LOST', 'PROVIDER_UNREACHABLE'])
+/** What was decided is decided again after this long at the latest. */
+const GRANTED_MS = 10_000
 /** A request waits for this many providers at most: each may take seconds to fail. */
 const MAX_TRIES = 3
-/** Sessions nobody uses are closed after this long, so that the provider can claim and forget them. */
-const IDLE_LIMIT_MS = 600_000
-const TICK_MS = 5_000
-
-export interface ConsumerNeeds extends SessionNeeds, Pick<RoutesNeeds, 'offers' | 'maxPricePerGib' | 'random'> {}
+export interface ConsumerNeeds extends SessionsNeeds, Pick<RoutesNeeds, 'directory' | 'maxPricePerGib' | 'random' | 'turnOf'> {
+  /** Hops of a route when a request does not say. */
+  hops: number
+  /** Whether a session with another exit is kept open for each kind of route that is used. */
+  spare: boolean
+}
 
 /** Reaches destinations through exits: what the proxy dials with. */
 export interface Consumer extends Dialer {
   sessions(): SessionView[]
+  /** Locks so many units for all known providers, at the only hop of a route. */
+  deposit(units: bigint): Promise<OpenedDeposit>
   close(): Promise<void>
 }
 
@@ -69,58 +91,107 @@ export interface SessionView {
   down: bigint
   unpaidBytes: bigint
   flows: number
+  /** Where in its route: hop 1 is next to the consumer. */
+  hop: number
+  hops: number
+  /** Its way is dead for now, another is looked for. */
+  away: boolean
+  /** The session of the hop before it that carries its links. */
+  through?: Hex
+  /** How its links go: direct, ws, relay, or through the hop before. */
+  way?: string
+  /** Of the last ping, through the hops before it. */
+  roundTripMs?: number
 }
 
 export function createConsumer(needs: ConsumerNeeds): Consumer {
   const { clock, observer } = needs
-  const routes = createRoutes({ ...needs, chainId: needs.domain.chainId, channels: needs.domain.channels })
-  /** One session a provider, shared by all its flows; the promise is there while it opens. */
-  const sessions = new Map<Hex, { opening: Promise<ConsumerSession>; session?: ConsumerSession; idleSinceMs?: number }>()
-  /** Sessions that are over but still write their last voucher down. */
-  const endings = new Map<Hex, Promise<void>>()
-  let closing = false
+  const onChanged = () => entrance.forget()
+  const routes = createRoutes({ ...needs, onAvoided: onChanged })
+  const sessions = new Sessions({ ...needs, onChanged }, routes)
+  const entrance = createEntrance({
+    plane: () => needs.plane?.(),
+    clock,
+    observer,
+    decide,
+    worked: (exit) => routes.worked(exit),
+  })
+  const answered = new Answered(clock)
+  const spares = new Spares(sessions, clock, (nodeKey, thrown) => {
+    const { code, message } = asBywayError(thrown)
+    routes.failed(nodeKey, code)
+    observer.log('no session in reserve', { provider: nodeKey, code, why: message })
+  })
 
-  function sessionWith(offer: SignedOffer): Promise<ConsumerSession> {
-    const { nodeKey } = offer.body
-    const known = sessions.get(nodeKey)
-    if (known !== undefined && known.session?.closed === undefined) return known.opening
-    const onClosed = (closed: ConsumerSession) => {
-      forget()
-      const ended = closed.ended.finally(() => {
-        if (endings.get(nodeKey) === ended) endings.delete(nodeKey)
-      })
-      endings.set(nodeKey, ended)
-      if (closed.closed !== undefined && !closed.left) routes.failed(nodeKey, closed.closed.code)
-    }
-    const opening = (endings.get(nodeKey) ?? Promise.resolve()).then(() => ConsumerSession.open(offer, needs, onClosed))
-    const entry: { opening: Promise<ConsumerSession>; session?: ConsumerSession } = { opening }
-    const forget = () => {
-      if (sessions.get(nodeKey) === entry) sessions.delete(nodeKey)
-    }
-    sessions.set(nodeKey, entry)
-    opening.then((session) => {
-      entry.session = session
-      if (closing) void session.close('shutdown')
-      observer.log('session opened', { session: session.id, provider: nodeKey, country: offer.body.country })
-    }, forget)
-    return opening
+  /** What {@link withExit} would choose from for such requests, as far as it stands open. */
+  async function decide(parameters: RouteParameters): Promise<Omit<Grant, 'key'> | undefined> {
+    const place = exitPlace(parameters.hops ?? needs.hops)
+    const next = await routes.turns(parameters)
+    if (next === undefined) return undefined
+    const exits = next.exits.filter((exit) => !sessions.away(place, exit))
+    const turns = exits.map((exit) => {
+      const session = sessions.numberOf(place, exit)
+      return session === undefined ? undefined : { session, exit }
+    })
+    const open = turns.some((turn) => turn !== undefined)
+    return open ? { turns, goodMs: Math.min(GRANTED_MS, next.forMs) } : undefined
   }
 
-  async function dial({ destination, parameters }: DialRequest, signal: AbortSignal) {
-    const candidates = await routes.candidates(parameters)
+  /**
+   * Whose way is dead comes last: it may come back, but nobody should wait for it. When that is the one who would be first, those come next with
+   * whom a session is open.
+   */
+  function inOrder(candidates: readonly SignedOffer[], place: Place): SignedOffer[] {
+    const away = ({ body }: SignedOffer) => sessions.away(place, body.nodeKey)
+    const open = ({ body }: SignedOffer) => sessions.holds(place, body.nodeKey)
+    const [well, gone] = [candidates.filter((offer) => !away(offer)), candidates.filter(away)]
+    const first = gone.includes(candidates[0]!) ? [] : well.slice(0, 1)
+    const others = well.slice(first.length)
+    return [...first, ...others.filter(open), ...others.filter((offer) => !open(offer)), ...gone]
+  }
+
+  /** Tries providers until one does what is asked of it. */
+  async function withExit<T>(
+    { parameters, destination: { host } }: DialRequest,
+    signal: AbortSignal,
+    use: (session: ConsumerSession, route: Route, nodeKey: Hex) => Promise<T>,
+  ): Promise<T> {
+    const hops = parameters.hops ?? needs.hops
+    const place = exitPlace(hops)
+    const candidates = await routes.candidates(parameters, host)
+    const order = inOrder(candidates, place)
     let last: BywayError | undefined
-    for (const offer of candidates.slice(0, MAX_TRIES)) {
-      if (closing) throw new BywayError('PROVIDER_LOST', 'the proxy is closing')
+    const tries = order.slice(0, MAX_TRIES)
+    const twice = new Set<SignedOffer>()
+    for (const [at, offer] of tries.entries()) {
+      if (sessions.closing) throw new BywayError('PROVIDER_LOST', 'the proxy is closing')
       const { nodeKey, country, pricePerGib } = offer.body
+      let session: ConsumerSession | undefined
       try {
-        const session = await sessionWith(offer)
-        const stream = await session.openFlow(destination, signal)
+        session = await sessions.with(place, offer)
+        // Where others could serve, silence is not waited out.
+        if (order.length > 1) session.doubt()
+        const used = await use(session, { sessionId: session.id.slice(2), country, pricePerGib, provider: nodeKey.slice(2), hops }, nodeKey)
         routes.worked(nodeKey)
-        routes.used(parameters, nodeKey)
-        return { stream, route: { sessionId: session.id.slice(2), country, pricePerGib, provider: nodeKey.slice(2) } }
+        routes.used(parameters, nodeKey, host)
+        if (needs.spare && !parameters.strict) spares.want(place, order.filter((other) => other !== offer).slice(0, MAX_TRIES))
+        return used
       } catch (thrown) {
         last = asBywayError(thrown)
-        if (signal.aborted || !TRY_ANOTHER.has(last.code)) throw last
+        if (signal.aborted || !(TRY_ANOTHER.has(last.code) || last.code === 'NO_PROVIDER')) throw last
+        if (session?.closed !== undefined && NEW_SESSION.has(session.closed.code) && !twice.has(offer)) {
+          // Only the session is lost. A provider that says so is there, and the exit stays the same; one that was lost comes last.
+          twice.add(offer)
+          tries.splice(session.forgotten ? at + 1 : tries.length, 0, offer)
+          continue
+        }
+        if (last.code === 'PROVIDER_LOST' && hops > 1 && !twice.has(offer) && sessions.holds(place, nodeKey)) {
+          // Only a hop before it died: the session with the exit goes on over another.
+          twice.add(offer)
+          tries.push(offer)
+          continue
+        }
+        if (!sessions.blames(last)) continue
         routes.failed(nodeKey, last.code)
         observer.log('provider failed', { provider: nodeKey, code: last.code, why: last.message })
       }
@@ -128,31 +199,60 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
     throw last ?? new BywayError('NO_PROVIDER', 'no provider is left to try')
   }
 
-  const ticking = setInterval(() => {
-    for (const entry of sessions.values()) {
-      if (entry.session === undefined) continue
-      if (entry.session.flows > 0) delete entry.idleSinceMs
-      else entry.idleSinceMs ??= clock.nowMs()
-      if (entry.idleSinceMs !== undefined && clock.nowMs() - entry.idleSinceMs > IDLE_LIMIT_MS) void entry.session.close('idle')
-    }
-  }, TICK_MS)
+  function dial(request: DialRequest, signal: AbortSignal): Promise<Dialed> {
+    const { destination } = request
+    return withExit(request, signal, async (session, route, nodeKey) => {
+      const early = answered.has(nodeKey, destination)
+      const stream = await session.openFlow({ destination: asSeenBy(route.hops, destination) }, { signal, early })
+      answered.watch(nodeKey, destination, stream)
+      return { stream, route }
+    })
+  }
+
+  function carry(request: DialRequest, client: Duplex, answers: Answers, signal: AbortSignal): Promise<Carried | undefined> {
+    const { destination } = request
+    return withExit(request, signal, async (session, route, nodeKey) => {
+      const atOnce = answered.has(nodeKey, destination)
+      const told = { connected: answers.connected(route), failed: answers.failed }
+      const carried = await session.carryFlow(asSeenBy(route.hops, destination), client, { answers: told, atOnce, signal })
+      if (carried === undefined) return undefined
+      entrance.learn(request.parameters)
+      carried.opened.then(
+        () => answered.watch(nodeKey, destination),
+        () => answered.forget(nodeKey, destination),
+      )
+      return carried
+    })
+  }
 
   return {
     dial,
-    sessions: () =>
-      [...sessions.values()].flatMap(({ session }) => {
-        if (session === undefined) return []
-        const { purse, offer } = session
-        const due = payable(purse)
-        const unpaidBytes = due.up + due.down - purse.paidUp - purse.paidDown
-        const { nodeKey, country } = offer.body
-        return [{ id: session.id, provider: nodeKey, country, openedAtMs: session.openedAtMs, ...due, unpaidBytes, flows: session.flows }]
-      }),
-    async close() {
-      closing = true
-      clearInterval(ticking)
-      await Promise.all([...sessions.values()].map(async ({ session }) => session?.close('shutdown')))
-      await Promise.all(endings.values())
-    },
+    ...(needs.plane === undefined ? {} : { carry, entrance: () => entrance }),
+    sessions: () => sessions.list().map(viewOf),
+    deposit: async (units) => (await needs.deposits(exitPlace(1))).deposit(units),
+    close: () => sessions.close(),
   }
+}
+
+/** The exit answers this name itself, and does not know how many hops came before it. */
+function asSeenBy(hops: number, destination: Destination): Destination {
+  if (destination.host !== RESERVED_NAME || hops === 1) return destination
+  return { ...destination, host: `${hops}.${RESERVED_NAME}` }
+}
+
+function viewOf({ place, session, through }: ReturnType<Sessions['list']>[number]): SessionView {
+  const { purse, offer } = session
+  const due = payable(purse)
+  const unpaidBytes = due.up + due.down - purse.paidUp - purse.paidDown
+  const { nodeKey, country } = offer.body
+  const { id, openedAtMs, flows, away, way, roundTripMs } = session
+  const hop = {
+    hop: place.position + 1,
+    hops: place.hops,
+    away,
+    ...(through === undefined ? {} : { through: through.id }),
+    ...(way === undefined ? {} : { way }),
+    ...(roundTripMs === undefined ? {} : { roundTripMs }),
+  }
+  return { id, provider: nodeKey, country, openedAtMs, ...due, unpaidBytes, flows, ...hop }
 }

@@ -2,11 +2,11 @@
  * Flow links of a session: kept warm between flows, so that a new flow costs one round trip and no handshake.
  */
 import type { Hex } from '../protocol/bytes.ts'
-import { BywayError } from '../protocol/errors.ts'
+import type { Clock } from '../protocol/clock.ts'
+import { asBywayError, BywayError } from '../protocol/errors.ts'
 import { type MessageBody, PROTOCOL_VERSION } from '../protocol/messages.ts'
-import type { Transport } from '../protocol/offer.ts'
-import { connectLink, type Link } from '../tunnel/index.ts'
-import { failure, refusal } from './refusals.ts'
+import type { Link } from '../tunnel/index.ts'
+import { refusal } from './refusals.ts'
 
 /** A browser's burst of connections; more idle links only hold memory. */
 const MAX_IDLE = 32
@@ -15,17 +15,21 @@ const IDLE_LIMIT_MS = 60_000
 const ATTACH_TIMEOUT_MS = 6_000
 /** Opening waits for the provider to ask the chain. */
 export const OPEN_TIMEOUT_MS = 15_000
-/** The exit itself gives up dialling after 10 s; this only catches an exit that does not. */
-const FLOW_OPEN_TIMEOUT_MS = 20_000
 
 export class LinkPool {
-  readonly #transport: Transport
+  readonly #connect: (signal: AbortSignal) => Promise<Link>
   readonly #idle: { link: Link; timer: NodeJS.Timeout }[] = []
-  readonly #all = new Set<Link>()
+  /** Since when each link is there, in Unix milliseconds. */
+  readonly #all = new Map<Link, number>()
+  readonly #clock: Clock
+  readonly #onUnknown: (error: BywayError) => void
   #closed = false
 
-  constructor(transport: Transport) {
-    this.#transport = transport
+  /** `connect` brings a fresh link to the provider; `onUnknown` hears that the provider knows no such session. */
+  constructor(connect: (signal: AbortSignal) => Promise<Link>, clock: Clock, onUnknown: (error: BywayError) => void) {
+    this.#connect = connect
+    this.#clock = clock
+    this.#onUnknown = onUnknown
   }
 
   get size(): number {
@@ -38,19 +42,31 @@ export class LinkPool {
       clearTimeout(entry.timer)
       if (!entry.link.closed && !entry.link.wire.destroyed) return entry.link
     }
-    const link = await connectLink(this.#transport, signal)
+    return this.fresh(session, signal)
+  }
+
+  /** A new link attached to the session. */
+  async fresh(session: { sessionId: Hex; token: Hex }, signal: AbortSignal): Promise<Link> {
+    const link = await this.#connect(signal)
     if (this.#closed) {
       link.destroy()
       throw new BywayError('PROVIDER_LOST', 'the session closed')
     }
-    this.#all.add(link)
+    this.#all.set(link, this.#clock.nowMs())
     link.wire.once('close', () => this.#all.delete(link))
-    await attach(link, session, signal)
+    try {
+      await attach(link, session, signal)
+    } catch (thrown) {
+      const error = asBywayError(thrown)
+      if (error.code === 'SESSION_UNKNOWN') this.#onUnknown(error)
+      throw error
+    }
     return link
   }
 
   /** The flow on it is over: keep it for the next. */
   put(link: Link): void {
+    if (this.#idle.some((entry) => entry.link === link)) return
     if (this.#closed || link.closed || this.#idle.length >= MAX_IDLE) {
       link.close()
       return
@@ -72,10 +88,17 @@ export class LinkPool {
     })
   }
 
+  /** The way that links took before this moment is dead: flows on them look for other links, and idle ones are not used any more. */
+  cut(beforeMs: number): void {
+    for (const [link, sinceMs] of this.#all) {
+      if (sinceMs <= beforeMs) link.destroy(new BywayError('PROVIDER_LOST', 'the way to the provider is dead'))
+    }
+  }
+
   close(): void {
     this.#closed = true
     for (const { timer } of this.#idle) clearTimeout(timer)
-    for (const link of this.#all) link.destroy(new BywayError('PROVIDER_LOST', 'the session closed'))
+    for (const link of this.#all.keys()) link.destroy(new BywayError('PROVIDER_LOST', 'the session closed'))
   }
 }
 
@@ -108,18 +131,34 @@ export function askForSession(link: Link, session: MessageBody<'session'>): Prom
   )
 }
 
-/** Asks the exit for a flow. Resolves with what it said if it could not, and the link is free again; rejects, the link gone, in all other cases. */
-export function askForFlow(link: Link, open: MessageBody<'open'>, signal: AbortSignal): Promise<BywayError | undefined> {
-  return waitFor<BywayError | undefined>(
+/** Takes over an open session on a fresh link. Rejects, the link gone, with what the provider said against it. */
+export function askToRejoin(link: Link, session: { sessionId: Hex; token: Hex }, signal: AbortSignal): Promise<MessageBody<'rejoined'>> {
+  return waitFor<MessageBody<'rejoined'>>(
     link,
-    FLOW_OPEN_TIMEOUT_MS,
+    ATTACH_TIMEOUT_MS,
     signal,
     (reply, resolve, reject) => {
-      if (reply.name === 'opened') resolve(undefined)
-      else if (reply.name === 'failed') resolve(failure(reply.body))
-      else reject(new BywayError('MESSAGE_UNEXPECTED', `${reply.name} is no answer to open`))
+      if (reply.name === 'rejoined') resolve(reply.body)
+      else if (reply.name === 'refused') reject(refusal(reply.body))
+      else reject(new BywayError('MESSAGE_UNEXPECTED', `${reply.name} is no answer to rejoin`))
     },
-    () => link.send('open', open),
+    () => link.send('rejoin', { version: PROTOCOL_VERSION, ...session }),
+  )
+}
+
+type ResumeAnswer = Extract<Message, { name: 'resumed' | 'done' | 'failed' }>
+
+/** Asks for a flow to go on on this link. Resolves with what the provider says of the flow; rejects, the link gone, in all other cases. */
+export function askToResume(link: Link, mark: MessageBody<'resume'>, signal: AbortSignal): Promise<ResumeAnswer> {
+  return waitFor<ResumeAnswer>(
+    link,
+    ATTACH_TIMEOUT_MS,
+    signal,
+    (reply, resolve, reject) => {
+      if (reply.name === 'resumed' || reply.name === 'done' || reply.name === 'failed') resolve(reply)
+      else reject(new BywayError('MESSAGE_UNEXPECTED', `${reply.name} is no answer to resume`))
+    },
+    () => link.send('resume', mark),
   )
 }
 

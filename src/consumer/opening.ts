@@ -10,9 +10,11 @@ import { creditWindow } from '../protocol/credit.ts'
 import { BywayError } from '../protocol/errors.ts'
 import { type MessageBody, PROTOCOL_VERSION } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
-import { owed, unitsOf } from '../protocol/price.ts'
+import { bytesWithin, owed, unitsOf } from '../protocol/price.ts'
 import { newPurse, type Purse } from '../protocol/purse.ts'
-import { type Domain, recoverSigner, sessionDigest, signDigest, voucherDigest } from '../protocol/voucher.ts'
+import { type ChannelRef, type Domain, recoverSigner, sessionDigest, signDigest, voucherDigest } from '../protocol/voucher.ts'
+import type { Session } from '../wallet/book.ts'
+import type { CloseReason } from '../wallet/records.ts'
 import type { Vault } from '../wallet/vault.ts'
 import type { PayingChannel } from './deposits.ts'
 
@@ -67,11 +69,14 @@ export async function beginSession(
   const { vault } = needs
   const { book, ref, payee } = channel
   await agreeOnMark(channel, answer, terms.separator, needs)
-  const history = vault.book.counterparty(payee)
+  const { paidUnits, paidBytes, disputedBytes } = vault.book.counterparty(payee)
+  // Vouchers that this folder forgot and the provider proved: what they bought counts, though not which bytes.
+  const bought = bytesWithin(paidUnits, 0n, terms.pricePerGib) ?? 0n
+  const history = { paidBytes: paidBytes > bought ? paidBytes : bought, disputedBytes }
   if (vault.session(answer.sessionId) !== undefined) throw new BywayError('MESSAGE_UNEXPECTED', 'the session id was used before')
   // When a session moves between channels both sides know what was under way. After a loss we know what arrived; the rest is the provider's word.
   const carried = terms.moved ? 0n : answer.carried.up + answer.carried.down
-  const seen = least(carried, terms.moved ? 0n : leftUnpaid(payee, vault))
+  const seen = least(carried, terms.moved ? 0n : leftUnpaid(channel, vault))
   const doubt = carried - seen
   if (doubt > creditWindow({ paidBytes: history.paidBytes, unpaidBytes: history.disputedBytes })) {
     throw new BywayError('METER_DIVERGED', 'the provider says more is unpaid than it may have lent', { facts: { carried, seen } })
@@ -103,9 +108,19 @@ export async function beginSession(
   return purse
 }
 
+/** Closes the row of a session. */
+export async function recordClosed(
+  row: { ref: ChannelRef; sessionId: Hex; reason: CloseReason; counts: { up: bigint; down: bigint } },
+  { vault, clock }: { vault: Vault; clock: Clock },
+): Promise<void> {
+  const { ref, sessionId, reason, counts } = row
+  await vault.record({ kind: 'session-closed', ...ref, sessionId, ...counts, reason, atMs: clock.nowMs() })
+}
+
 /** Bytes of the last session with this provider that are ours to pay without a doubt. It had taken over whatever was unpaid before it. */
-function leftUnpaid(payee: Hex, vault: Vault): bigint {
-  const last = [...vault.book.sessions.values()].findLast(({ channel }) => channel.payee === payee)
+function leftUnpaid({ payee, descriptor }: PayingChannel, vault: Vault): bigint {
+  const ours = ({ channel }: Session) => channel.payee === payee && channel.root.descriptor.payer === descriptor.payer
+  const last = [...vault.book.sessions.values()].findLast(ours)
   // What a false count was about is not owed.
   if (last?.closed === undefined || last.closed.reason === 'meter-diverged') return 0n
   // Our own count died with our process, which is nothing to hold against the provider; it lent at most this.

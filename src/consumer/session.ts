@@ -3,30 +3,52 @@
  *
  * Flows count their bytes into the purse, payments.ts pays from it. When the provider's count and ours cannot both be true the session ends
  * at once and nothing more is signed for it.
+ *
+ * Longer than 400 lines because one object owns the life of a session, and each end of it touches all of its parts.
  */
+import type { Duplex } from 'node:stream'
 import type { Hex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
 import type { Destination } from '../protocol/destination.ts'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
-import { EXPORTER_LABEL, type Message, type MessageBody } from '../protocol/messages.ts'
+import { OUTAGE, type Outage } from '../protocol/flow.ts'
+import { EXPORTER_LABEL, FLOW_PROTOCOLS, type Message, type MessageBody, type Statement } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
-import type { SignedOffer, Transport } from '../protocol/offer.ts'
+import type { SignedOffer } from '../protocol/offer.ts'
 import { bytesWithin } from '../protocol/price.ts'
-import { checkDone, movedPurse, onDiscard, onDiscarded, onLost, onMeter, onPaid, type Purse, witnessed } from '../protocol/purse.ts'
+import {
+  checkDone,
+  movedPurse,
+  onDiscard,
+  onDiscarded,
+  onLost,
+  onMeter,
+  onPaid,
+  type Purse,
+  promptBytes,
+  witnessed,
+} from '../protocol/purse.ts'
 import { type Domain, domainSeparator } from '../protocol/voucher.ts'
-import { connectLink, FlowStream, type Link } from '../tunnel/index.ts'
+import type { Plane } from '../tunnel/fast/plane.ts'
+import type { FlowStream, Link } from '../tunnel/index.ts'
 import type { CloseReason } from '../wallet/records.ts'
 import type { Vault } from '../wallet/vault.ts'
-import { BrokenFlows } from './broken.ts'
+import type { Budget } from './budget.ts'
+import { Control } from './control.ts'
 import type { Deposits, PayingChannel } from './deposits.ts'
-import { Heartbeat } from './heartbeat.ts'
-import { askForFlow, askForSession, LinkPool, OPEN_TIMEOUT_MS } from './links.ts'
-import { beginSession, sessionMessage } from './opening.ts'
+import { type Carried, type CarryOptions, FastFlows } from './fast-flows.ts'
+import { Flows, type FlowsNeeds, type OverFlow, type Target } from './flows.ts'
+import { askForSession, askToRejoin, LinkPool } from './links.ts'
+import { Moving } from './moving.ts'
+import { beginSession, recordClosed, sessionMessage } from './opening.ts'
 import { Payments } from './payments.ts'
+import { Question } from './question.ts'
 import { refusal } from './refusals.ts'
+import { Stalls } from './stalls.ts'
+import type { Peer, Ways } from './ways.ts'
 
-/** A wallet that is empty now, or a chain that is silent, is not asked again with every packet. */
-const MOVE_AGAIN_MS = 3_000
+/** A better way that takes longer is not better. */
+const BETTER_WAY_LIMIT_MS = 5_000
 
 export interface SessionNeeds {
   vault: Vault
@@ -34,6 +56,18 @@ export interface SessionNeeds {
   domain: Domain
   clock: Clock
   observer: Observer
+  /** What attempts to find a way back may cost, all sessions together. */
+  budget: Budget
+  /** A number in [0, 1). */
+  random(): number
+  /** How long to look for another way to a provider when one broke. */
+  outage?: Outage
+  /** The thread that carries bytes, where there is one; asked anew for each session. */
+  plane?: (() => Plane | undefined) | undefined
+  /** What was chosen before may be chosen otherwise: a session is over, or its way is dead for now. */
+  onChanged?(): void
+  /** The way to the provider died, and another is looked for. */
+  onAway?(session: ConsumerSession): void
 }
 
 export class ConsumerSession {
@@ -43,44 +77,40 @@ export class ConsumerSession {
   readonly #ended = Promise.withResolvers<void>()
   /** We ended it, in order: nothing speaks against the provider. */
   left = false
-  #control: Link
-  #pool: LinkPool
+  readonly #control: Control
+  readonly #pool: LinkPool
+  readonly #stalls = new Stalls()
+  readonly #ways: Ways
   #channel: PayingChannel
   #purse: Purse
   #payments: Payments
   #token: Hex
   #sessionId: Hex
-  #nextFlow = 1
-  readonly #heartbeat: Heartbeat
-  #moving: Promise<BywayError | undefined> | undefined
-  #notMoved: BywayError | undefined
-  #movingAgain: NodeJS.Timeout | undefined
+  readonly #moving: Moving
   /** The last count for a session this side has not entered yet. */
   #early: MessageBody<'meter'> | undefined
-  #answer: PromiseWithResolvers<MessageBody<'accepted'>> | undefined
+  #lastStatement: Statement | undefined
+  #question: Question | undefined
   readonly #needs: SessionNeeds
+  readonly #outage: Outage
   readonly #separator: Uint8Array
-  readonly #flows = new Map<number, FlowStream>()
-  readonly #broken = new BrokenFlows((flow, stated) => {
-    if (onLost(this.#purse, flow, stated) !== undefined) this.#diverged(stated)
-    else this.#payments.changed()
-  })
+  readonly #flows: Flows
+  readonly #fast: FastFlows | undefined
+  #nextFlow = 1
   readonly #onClosed: (session: ConsumerSession) => void
 
   /** Connects, agrees on terms and high-water mark, and returns the open session. */
-  static async open(offer: SignedOffer, needs: SessionNeeds, onClosed: (session: ConsumerSession) => void): Promise<ConsumerSession> {
+  static async open({ offer, ways }: Peer, needs: SessionNeeds, onClosed: (session: ConsumerSession) => void): Promise<ConsumerSession> {
     const { payee, pricePerGib, nodeKey, country } = offer.body
-    const transport = offer.body.transports.find(({ kind }) => kind === 'tls')
-    if (transport === undefined) throw new BywayError('PROVIDER_UNREACHABLE', 'the offer names no TLS address')
     const channel = await needs.deposits.channelFor(payee)
-    const control = await connectLink(transport)
+    const control = await ways.connect(new AbortController().signal)
     try {
       const exporter = control.wire.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0))
       const message = sessionMessage(channel, { domain: needs.domain, pricePerGib, exporter }, needs.vault)
       const answer = await askForSession(control, message)
       const separator = domainSeparator(needs.domain)
       const purse = await beginSession(channel, answer, { nodeKey, country, pricePerGib, separator, moved: false }, needs)
-      const session = new ConsumerSession({ offer, transport, control, channel, purse, answer, separator, needs, onClosed })
+      const session = new ConsumerSession({ offer, ways, control, channel, purse, answer, separator, needs, onClosed })
       if (needs.deposits.nearlyUsed(channel.book)) await session.#leaveUsedUp()
       return session
     } catch (thrown) {
@@ -91,7 +121,7 @@ export class ConsumerSession {
 
   private constructor(open: {
     offer: SignedOffer
-    transport: Transport
+    ways: Ways
     control: Link
     channel: PayingChannel
     purse: Purse
@@ -102,8 +132,14 @@ export class ConsumerSession {
   }) {
     const { offer, control, channel, purse, answer, separator, needs, onClosed } = open
     this.offer = offer
-    this.#control = control
-    this.#pool = new LinkPool(open.transport)
+    this.#ways = open.ways
+    this.#outage = needs.outage ?? OUTAGE
+    // A provider that started anew says so to whoever comes first: a flow or the control link.
+    this.#pool = new LinkPool(
+      (signal) => this.#ways.connect(signal),
+      needs.clock,
+      (error) => this.fail(error),
+    )
     this.#channel = channel
     this.#purse = purse
     this.#sessionId = answer.sessionId
@@ -112,25 +148,49 @@ export class ConsumerSession {
     this.#needs = needs
     this.#onClosed = onClosed
     this.openedAtMs = needs.clock.nowMs()
+    const flowsNeeds = this.#flowsNeeds()
+    this.#flows = new Flows(flowsNeeds)
+    this.#fast = this.#newFastFlows(flowsNeeds)
+    this.#moving = new Moving({
+      move: () => this.#move(),
+      due: () => this.closed === undefined && needs.deposits.nearlyUsed(this.#channel.book),
+      onFailed: (error) => {
+        needs.observer.warn('DEPOSIT_LOW', { code: error.code })
+        needs.observer.log('no further channel', { code: error.code, why: error.message })
+      },
+    })
     this.#payments = new Payments(this.#account(), {
       ...needs,
       separator,
       send: (statement) => {
         this.#control.send('pay', statement)
+        this.#lastStatement = statement
         needs.observer.voucher?.('sent', { ...this.#channel.ref, ...statement })
       },
-      onShort: () => void this.#move(),
+      onShort: () => void this.#moving.now(),
       onError: (error) => this.fail(error),
     })
-    this.#heartbeat = new Heartbeat(
-      needs.clock,
-      (nonce) => this.#control.send('ping', { nonce }),
-      () => this.fail(new BywayError('PROVIDER_LOST', 'the provider fell silent')),
-    )
-    control.listen({
+    this.#control = new Control(control, {
+      clock: needs.clock,
+      outage: this.#outage,
+      budget: needs.budget,
+      random: needs.random,
+      connect: (signal) => this.#ways.connect(signal),
+      rejoin: (link, signal) => askToRejoin(link, this.#credentials, signal),
+      busy: () => this.flows > 0,
       onMessage: (message) => this.#onMessage(message),
-      onData: () => this.fail(new BywayError('MESSAGE_UNEXPECTED', 'data on a control link')),
-      onClose: (error) => this.fail(error ?? new BywayError('PROVIDER_LOST', 'the provider closed the session')),
+      onAway: (cutOff) => {
+        this.#flows.away()
+        this.#fast?.away()
+        needs.onChanged?.()
+        if (!cutOff) needs.onAway?.(this)
+      },
+      onBack: () => {
+        this.#flows.back()
+        this.#fast?.back()
+      },
+      onRejoined: (rejoined, lostAtMs) => this.#onRejoined(rejoined, lostAtMs),
+      onGone: (error) => this.fail(error),
     })
     // What an earlier session left unpaid is due now.
     this.#payments.changed()
@@ -138,6 +198,16 @@ export class ConsumerSession {
 
   get id(): Hex {
     return this.#sessionId
+  }
+
+  /** It is over because the provider knows it no more: one that started anew, say. Another with the same provider may go well at once. */
+  get forgotten(): boolean {
+    return this.closed?.code === 'SESSION_UNKNOWN'
+  }
+
+  /** By which the thread that carries bytes knows it; undefined where none does. */
+  get number(): number | undefined {
+    return this.#fast?.session.number
   }
 
   get purse(): Readonly<Purse> {
@@ -150,69 +220,152 @@ export class ConsumerSession {
   }
 
   get flows(): number {
-    return this.#flows.size
+    return this.#flows.size + (this.#fast?.size ?? 0)
   }
 
   #account() {
     return { channel: this.#channel, sessionId: this.#sessionId, purse: this.#purse }
   }
 
-  /** Opens a flow to a destination. Rejects with what the exit said when it could not; nothing is paid then. */
-  async openFlow(destination: Destination, signal: AbortSignal): Promise<FlowStream> {
-    if (this.closed !== undefined) throw this.closed
-    const link = await this.#pool.take({ sessionId: this.#sessionId, token: this.#token }, signal)
-    const flowId = this.#nextFlow++
-    this.#broken.asked(flowId)
-    const failed = await askForFlow(link, { flowId, ...destination }, signal).catch((thrown) => {
-      // The destination may have spoken already: what the provider put on the link for nobody is settled like any broken flow.
-      this.#broken.broke(flowId, { sent: 0n, received: 0n })
-      throw thrown
+  get #credentials() {
+    return { sessionId: this.#sessionId, token: this.#token }
+  }
+
+  /** The way to the provider is dead for now: flows that are open wait, new ones should go elsewhere. */
+  get away(): boolean {
+    return this.#control.away
+  }
+
+  /** Somebody waits for an answer and could ask elsewhere: if nothing at all is heard in a moment the way is taken for dead. */
+  doubt(): void {
+    this.#control.doubt()
+  }
+
+  /** The node that carried its links is gone: another way is looked for at once. */
+  lostWay = (): void => this.#control.lostWay()
+
+  /** Replaces its links when what the provider put on them stands still; true if so. */
+  relinkStalled(): boolean {
+    const nowMs = this.#needs.clock.nowMs()
+    this.#fast?.refresh()
+    if (!this.#stalls.look(nowMs, this.#purse) || this.away || this.#flows.heldBack || this.#fast?.heldBack === true) return false
+    this.#pool.cut(nowMs)
+    this.#fast?.cut(nowMs)
+    return true
+  }
+
+  /** How its links reach the provider now. */
+  get way(): string | undefined {
+    return this.#ways.current
+  }
+
+  /** Moves to a better way if there is one by now. Flows go on over it. */
+  async seekBetterWay(): Promise<void> {
+    if (this.closed !== undefined || this.away) return
+    const link = await this.#ways.better(AbortSignal.timeout(BETTER_WAY_LIMIT_MS))
+    if (link !== undefined)
+      await this.#control.moveTo(link).catch((thrown) => this.#needs.observer.log('no better way', { why: asBywayError(thrown).code }))
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#control.roundTripMs
+  }
+
+  #newFastFlows(needs: FlowsNeeds): FastFlows | undefined {
+    const plane = this.#needs.plane?.()
+    if (plane === undefined) return undefined
+    return new FastFlows(plane, {
+      ...needs,
+      fresh: (signal) => this.#pool.fresh(this.#credentials, signal),
+      untilPayment: () => promptBytes(this.#purse),
+      onEnded: (inOrder, count) => this.#needs.observer.count('flows', count, { result: inOrder ? 'ok' : 'CONNECTION_RESET' }),
+      onDead: (error) => this.fail(error),
     })
-    if (failed !== undefined) {
-      this.#broken.over(flowId)
-      this.#pool.put(link)
-      throw failed
-    }
-    const flow: FlowStream = new FlowStream({
-      link,
-      side: 'consumer',
+  }
+
+  #flowsNeeds(): FlowsNeeds {
+    const { clock, observer } = this.#needs
+    return {
+      clock,
+      // The other thread numbers flows as well.
+      nextId: () => this.#fast?.session.meter.nextFlow() ?? this.#nextFlow++,
+      take: (signal) => this.#pool.take(this.#credentials, signal),
+      put: (link) => this.#pool.put(link),
+      outage: this.#outage,
+      onHeard: () => this.#control.heard(),
       onCount: (way, bytes) => {
+        if (way === 'unsent') {
+          this.#purse.sent -= BigInt(bytes)
+          return
+        }
+        // What is sent is no sign that anybody is there.
+        if (way !== 'sent') this.#control.heard()
         if (way === 'discarded') this.#onDiscard(BigInt(bytes))
         else this.#purse[way] += BigInt(bytes)
-        this.#needs.observer.count('bytes', bytes, { direction: way === 'sent' ? 'up' : 'down' })
+        if (bytes > 0) observer.count('bytes', bytes, { direction: way === 'sent' ? 'up' : 'down' })
         this.#payments.changed()
       },
-      onDone: (stated) => {
-        this.#flows.delete(flowId)
-        this.#broken.over(flowId)
-        onDiscarded(this.#purse, flow.discarded)
-        this.#onFlowOver(flow, stated!)
-        this.#pool.put(link)
+      onOver: (flow, stated) => {
+        onDiscarded(this.#purse, BigInt(flow.discarded))
+        this.#onFlowOver(flow, stated)
       },
-      onBroken: (error) => {
-        this.#flows.delete(flowId)
-        this.#needs.observer.count('flows', 1, { result: error.code })
-        onDiscarded(this.#purse, flow.discarded)
-        this.#broken.broke(flowId, flow)
+      onGivenUp: (flow, error) => {
+        observer.count('flows', 1, { result: error.code })
+        onDiscarded(this.#purse, BigInt(flow.discarded))
       },
-    })
-    // Whoever uses the flow listens for errors; until then one must not bring the process down.
-    flow.on('error', () => {})
-    this.#flows.set(flowId, flow)
-    return flow
+      onSettled: (flow, stated) => {
+        if (onLost(this.#purse, flow, stated) !== undefined) this.#diverged(stated)
+        else this.#payments.changed()
+      },
+    }
+  }
+
+  /** Hands an application's socket over with its flow; see {@link FastFlows.carry}. */
+  async carryFlow({ host, port }: Destination, client: Duplex, options: CarryOptions): Promise<Carried | undefined> {
+    if (this.closed !== undefined) throw this.closed
+    return this.#fast?.carry({ protocol: FLOW_PROTOCOLS.tcp, host, port }, client, options)
+  }
+
+  /** Opens a flow; see {@link Flows.open}. */
+  openFlow(target: Target, options: { signal: AbortSignal; early: boolean }): Promise<FlowStream> {
+    if (this.closed !== undefined) return Promise.reject(this.closed)
+    return this.#flows.open(target, options)
+  }
+
+  /** A stream to the next hop, for a link to it; it is there at once, and fails when the hop does. */
+  async carrierTo(offer: Uint8Array, signal: AbortSignal): Promise<Duplex> {
+    if (this.closed !== undefined) throw this.closed
+    return (await this.#fast?.extend(offer, signal)) ?? this.#flows.open({ offer }, { signal, early: true })
+  }
+
+  /** The session goes on over another way: flows leave the links of the old one, and the provider hears our newest statement again. */
+  #onRejoined({ window }: MessageBody<'rejoined'>, lostAtMs: number): void {
+    onPaid(this.#purse, window)
+    if (this.#lastStatement?.sessionId === this.#sessionId) this.#control.send('pay', this.#lastStatement)
+    // After the statement, so that the channel is left with all that was paid on it.
+    this.#question?.ask()
+    this.#pool.cut(lostAtMs)
+    this.#flows.back()
+    this.#fast?.cut(lostAtMs)
+    this.#fast?.back()
+    this.#payments.changed()
+    this.#needs.observer.log('session rejoined', { session: this.#sessionId })
   }
 
   #onDiscard(bytes: bigint): void {
     if (onDiscard(this.#purse, bytes) !== undefined) this.#diverged({ up: this.#purse.statedUp, down: this.#purse.received })
   }
 
-  #onFlowOver(flow: FlowStream, stated: { up: bigint; down: bigint }): void {
+  #onFlowOver(flow: OverFlow, stated: { up: bigint; down: bigint }): void {
     this.#needs.observer.count('flows', 1, { result: flow.aborted ? 'CONNECTION_RESET' : 'ok' })
     if (checkDone(flow, stated) !== undefined) this.#diverged(stated)
     else this.#payments.changed()
   }
 
   #onMeter(stated: MessageBody<'meter'>): void {
+    this.#stalls.stated = stated.down
+    // What was sent is counted in the other thread: the provider may have heard of it sooner than we have here.
+    this.#fast?.refresh()
     if (onMeter(this.#purse, stated) !== undefined) this.#diverged(stated)
     else this.#payments.changed()
   }
@@ -226,7 +379,6 @@ export class ConsumerSession {
   }
 
   #onMessage(message: Message): void {
-    this.#heartbeat.heard()
     switch (message.name) {
       case 'meter':
         if (message.body.sessionId === this.#sessionId) this.#onMeter(message.body)
@@ -235,22 +387,23 @@ export class ConsumerSession {
         break
       case 'paid':
         onPaid(this.#purse, message.body.window)
-        if (this.#needs.deposits.nearlyUsed(this.#channel.book)) void this.#move()
+        if (this.#needs.deposits.nearlyUsed(this.#channel.book)) void this.#moving.now()
         break
       case 'lost':
-        this.#broken.stated(message.body.flowId, message.body)
+        this.#flows.onLost(message.body.flowId, message.body)
+        this.#fast?.onLost(message.body.flowId, message.body)
         break
       case 'accepted':
-        if (this.#answer === undefined) throw new BywayError('MESSAGE_UNEXPECTED', 'accepted without a question')
-        this.#answer.resolve(message.body)
+        // A question that was asked again may be answered twice.
+        if (this.#question === undefined && message.body.sessionId !== this.#sessionId)
+          throw new BywayError('MESSAGE_UNEXPECTED', 'accepted without a question')
+        this.#question?.answered(message.body)
         break
       case 'bye':
         this.fail(refusal(message.body))
         break
       case 'ping':
         this.#control.send('pong', message.body)
-        break
-      case 'pong':
         break
       default:
         throw new BywayError('MESSAGE_UNEXPECTED', `${message.name} has no place in an open session`)
@@ -259,7 +412,7 @@ export class ConsumerSession {
 
   /** The session began on a channel that is nearly used up. Stays there if there is no other, as long as it can pay for anything. */
   async #leaveUsedUp(): Promise<void> {
-    const error = await this.#move()
+    const error = await this.#moving.now()
     if (this.closed !== undefined) throw this.closed
     const { cap, base, pricePerGib } = this.#purse
     if (error === undefined || bytesWithin(cap, base, pricePerGib) !== 0n) return
@@ -267,36 +420,8 @@ export class ConsumerSession {
     throw error
   }
 
-  /** Moves the session to a channel with more room. Flows go on; what is unpaid is paid there. Says why it could not. */
-  #move(): Promise<BywayError | undefined> {
-    if (this.#notMoved !== undefined) return Promise.resolve(this.#notMoved)
-    this.#moving ??= this.#moveNow()
-      .then(
-        () => undefined,
-        (thrown: unknown) => {
-          const error = asBywayError(thrown)
-          this.#moveLater(error)
-          this.#needs.observer.warn('DEPOSIT_LOW', { code: error.code })
-          this.#needs.observer.log('no further channel', { code: error.code, why: error.message })
-          return error
-        },
-      )
-      .finally(() => {
-        this.#moving = undefined
-      })
-    return this.#moving
-  }
-
-  /** What is stuck at the end of a channel gives no sign of life by itself: the wallet is looked at again after a while. */
-  #moveLater(error: BywayError): void {
-    this.#notMoved = error
-    this.#movingAgain = setTimeout(() => {
-      this.#notMoved = undefined
-      if (this.closed === undefined && this.#needs.deposits.nearlyUsed(this.#channel.book)) void this.#move()
-    }, MOVE_AGAIN_MS)
-  }
-
-  async #moveNow(): Promise<void> {
+  /** Moves the session to a channel with more room. Flows go on; what is unpaid is paid there. */
+  async #move(): Promise<void> {
     const channel = await this.#needs.deposits.channelFor(this.offer.body.payee, this.#channel.ref)
     if (this.closed !== undefined) return
     await this.#payments.hold()
@@ -311,13 +436,12 @@ export class ConsumerSession {
 
   async #enter(channel: PayingChannel): Promise<void> {
     const { pricePerGib, nodeKey, country } = this.offer.body
-    this.#answer = Promise.withResolvers()
-    const exporter = this.#control.wire.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0))
-    this.#control.send('session', sessionMessage(channel, { domain: this.#needs.domain, pricePerGib, exporter }, this.#needs.vault))
-    const tooLate = () => this.#answer?.reject(new BywayError('SESSION_TIMEOUT', 'the provider did not answer the move'))
-    const late = setTimeout(tooLate, OPEN_TIMEOUT_MS)
-    const answer = await this.#answer.promise.finally(() => clearTimeout(late))
-    this.#answer = undefined
+    const ask = () => {
+      const terms = { domain: this.#needs.domain, pricePerGib, exporter: this.#control.exportKeyingMaterial() }
+      this.#control.send('session', sessionMessage(channel, terms, this.#needs.vault))
+    }
+    this.#question = new Question(ask, () => this.#control.away)
+    const answer = await this.#question.answer
     await this.#recordClosed('done', { up: this.#purse.paidUp, down: this.#purse.paidDown })
     const terms = { nodeKey, country, pricePerGib, separator: this.#separator, moved: true }
     const fresh = await beginSession(channel, answer, terms, this.#needs)
@@ -325,6 +449,7 @@ export class ConsumerSession {
     this.#purse = movedPurse(this.#purse, fresh, answer.carried.up)
     this.#channel = channel
     this.#sessionId = answer.sessionId
+    this.#question = undefined
     if (this.closed !== undefined) {
       // It ended while the new row was written: that one has to be closed too, and nothing more is signed.
       await this.#recordClosed('peer-lost', witnessed(this.#purse))
@@ -335,15 +460,8 @@ export class ConsumerSession {
     this.#needs.observer.log('moved to another channel', { session: this.#sessionId, rootId: channel.ref.rootId })
   }
 
-  async #recordClosed(reason: CloseReason, counts: { up: bigint; down: bigint }): Promise<void> {
-    await this.#needs.vault.record({
-      kind: 'session-closed',
-      ...this.#channel.ref,
-      sessionId: this.#sessionId,
-      ...counts,
-      reason,
-      atMs: this.#needs.clock.nowMs(),
-    })
+  #recordClosed(reason: CloseReason, counts: { up: bigint; down: bigint }): Promise<void> {
+    return recordClosed({ ref: this.#channel.ref, sessionId: this.#sessionId, reason, counts }, this.#needs)
   }
 
   /** Ends the session because of `error`; flows are reset, nothing more is signed. */
@@ -356,36 +474,34 @@ export class ConsumerSession {
   async close(reason: 'done' | 'idle' | 'shutdown'): Promise<void> {
     if (this.closed !== undefined) return
     this.left = true
-    for (const flow of this.#flows.values()) flow.destroy()
-    await this.#flowsOver()
+    this.#flows.reset()
+    this.#fast?.reset()
+    await this.over(CLOSE_WAIT_MS)
     await this.#payments.finish()
     this.#control.send('bye', { code: 'SESSION_UNKNOWN', message: reason })
     await this.#end(new BywayError('PROVIDER_LOST', 'the session was closed'), reason)
   }
 
-  /** Resets settle within a round trip; a provider that does not answer is not waited for. */
-  async #flowsOver(): Promise<void> {
-    const deadline = this.#needs.clock.nowMs() + CLOSE_WAIT_MS
-    while (this.#flows.size > 0 && this.closed === undefined && this.#needs.clock.nowMs() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MS))
-    }
-    // The provider's last count of uploads is on its way.
-    await new Promise((resolve) => setTimeout(resolve, CLOSE_POLL_MS * 2))
+  /** Resolves when all flows are over, at the latest after so long. */
+  async over(limitMs: number): Promise<void> {
+    await Promise.all([this.#flows.over(limitMs), this.#fast?.over(limitMs)])
   }
 
   async #end(error: BywayError, reason: CloseReason): Promise<void> {
     if (this.closed !== undefined) return
     this.closed = error
-    this.#heartbeat.stop()
-    clearTimeout(this.#movingAgain)
-    this.#answer?.reject(error)
+    this.#needs.onChanged?.()
+    this.#moving.stop()
+    this.#question?.givenUp(error)
+    this.#flows.close(error)
+    const counted = this.#fast?.close(error)
     this.#pool.close()
     this.#control.close()
     this.#onClosed(this)
     this.#needs.observer.count('sessions', 1, { reason })
     this.#needs.observer.log('session closed', { session: this.#sessionId, reason, code: error.code, why: error.message })
     try {
-      await this.#payments.hold()
+      await Promise.all([this.#payments.hold(), counted])
       await this.#recordClosed(reason, witnessed(this.#purse))
     } catch (thrown) {
       this.#needs.observer.log('session not recorded', { session: this.#sessionId, why: asBywayError(thrown).code })
@@ -394,5 +510,5 @@ export class ConsumerSession {
   }
 }
 
+/** Resets settle within a round trip; a provider that does not answer is not waited for. */
 const CLOSE_WAIT_MS = 2_000
-const CLOSE_POLL_MS = 20

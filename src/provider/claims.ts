@@ -17,10 +17,12 @@ import type { Vault } from '../wallet/vault.ts'
 export interface ClaimChain {
   /** For each channel, in order, what the contract paid. */
   channelsPaid(channels: readonly ChannelId[]): Promise<readonly { paid: bigint }[]>
+  /** What was ever burnt of this payee's claims. */
+  burnt(): Promise<bigint>
   /** Cuts what the contract will pay into transactions. */
   planClaims(holdings: readonly Holding[]): Promise<ClaimPlan>
   /** Sends one claim for this payee; `sent` is called with its hash before it leaves. */
-  claim(batch: ClaimBatch, sent: (tx: Hex) => Promise<void>): Promise<{ tx: Hex; amount: bigint; fee: bigint }>
+  claim(batch: ClaimBatch, sent: (tx: Hex) => Promise<void>): Promise<{ tx: Hex; amount: bigint; fee: bigint; burnt: bigint }>
   /** What became of a claim of which no answer came. */
   claimedBy(tx: Hex): Promise<ClaimFate>
 }
@@ -30,6 +32,7 @@ export interface ClaimResult {
   vouchers: number
   amount: bigint
   fee: bigint
+  burnt: bigint
 }
 
 export interface Claims {
@@ -52,6 +55,8 @@ export function createClaims(needs: { vault: Vault; chain: ClaimChain; payee: He
   /** What others claimed for us, and what a claim paid whose answer never came. */
   async function level(): Promise<void> {
     await recoverPending()
+    // Before what was paid: then no claim in between can be counted as burnt and not yet as paid.
+    const burnt = await chain.burnt()
     const channels = unclaimed()
     const states = await chain.channelsPaid(
       channels.map(({ rootId, index, root }) => ({ rootId, index, payee, signer: root.descriptor.signer })),
@@ -62,22 +67,29 @@ export function createClaims(needs: { vault: Vault; chain: ClaimChain; payee: He
       await vault.record({ kind: 'high-water', rootId, index, cumulative: paid, source: 'chain', atMs: clock.nowMs() })
       observer.log('claimed elsewhere', { rootId, paid: paid.toString() })
     }
+    // On a channel that is closed here, a claim of others may have burnt what this book never saw paid.
+    const { book } = vault
+    if (burnt > book.burnt && book.fees + burnt <= book.paid) await vault.record({ kind: 'burn-seen', total: burnt, atMs: clock.nowMs() })
   }
 
   async function recoverPending(): Promise<void> {
     for (const { tx, vouchers } of [...vault.book.pendingClaims.values()]) {
       const fate = await chain.claimedBy(tx)
-      if (fate.fate === 'mined') await recordSettled(fate, vouchers)
+      if (fate.fate === 'mined') {
+        // Mined while the book was brought level before: then its burn is in there already.
+        const unseen = (await chain.burnt()) - vault.book.burnt
+        await recordSettled({ ...fate, burnt: fate.burnt < unseen ? fate.burnt : unseen }, vouchers)
+      }
       if (fate.fate === 'reverted') await vault.record({ kind: 'claim-failed', tx, why: 'reverted', atMs: clock.nowMs() })
     }
   }
 
   async function recordSettled(
-    { tx, amount, fee }: { tx: Hex; amount: bigint; fee: bigint },
+    { tx, amount, fee, burnt }: { tx: Hex; amount: bigint; fee: bigint; burnt: bigint },
     vouchers: readonly (ChannelRef & { cumulative: bigint })[],
   ): Promise<void> {
     const channels = vouchers.map(({ rootId, index, cumulative }) => ({ rootId, index, paid: cumulative }))
-    await vault.record({ kind: 'claim-settled', tx, amount, fee, channels, atMs: clock.nowMs() })
+    await vault.record({ kind: 'claim-settled', tx, amount, fee, burnt, channels, atMs: clock.nowMs() })
   }
 
   async function collect(): Promise<ClaimBatch[]> {
@@ -107,14 +119,14 @@ export function createClaims(needs: { vault: Vault; chain: ClaimChain; payee: He
   async function send(batch: ClaimBatch): Promise<ClaimResult> {
     let sentAs: Hex | undefined
     try {
-      const { tx, amount, fee } = await chain.claim(batch, async (hash) => {
+      const { tx, amount, fee, burnt } = await chain.claim(batch, async (hash) => {
         sentAs = hash
         const vouchers = batch.vouchers.map(({ rootId, index, cumulative }) => ({ rootId, index, cumulative }))
         await vault.record({ kind: 'claim-sent', tx: hash, vouchers, atMs: clock.nowMs() })
       })
-      await recordSettled({ tx, amount, fee }, batch.vouchers)
+      await recordSettled({ tx, amount, fee, burnt }, batch.vouchers)
       observer.count('claims', 1, { result: 'ok' })
-      return { tx, vouchers: batch.vouchers.length, amount, fee }
+      return { tx, vouchers: batch.vouchers.length, amount, fee, burnt }
     } catch (thrown) {
       const error = asBywayError(thrown, 'TRANSACTION_FAILED')
       observer.count('claims', 1, { result: error.code })

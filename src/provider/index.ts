@@ -4,25 +4,32 @@
  * The rule it keeps: nothing is carried beyond what was paid or may be lent, nothing reaches the owner's own network, and every voucher is
  * durable before it counts.
  *
- * Start reading at createProvider below; then opening.ts (who is served), session.ts (how it is paid), exit.ts (how bytes go), claims.ts.
+ * Start reading at createProvider below; then opening.ts (who is served), session.ts (how it is paid), flows.ts and exit.ts (how bytes go),
+ * claims.ts.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { fromHex, type Hex, toHex } from '../protocol/bytes.ts'
+import { MEASURE_NAME } from '../protocol/challenge.ts'
 import { boughtBytes, creditWindow, PeakRate } from '../protocol/credit.ts'
-import { RESERVED_NAME } from '../protocol/destination.ts'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
+import { OUTAGE, type Outage } from '../protocol/flow.ts'
 import { EXPORTER_LABEL, farewell, type Message, type MessageBody, PROTOCOL_VERSION } from '../protocol/messages.ts'
 import { carriedBytes, unpaidBytes } from '../protocol/till.ts'
-import { type Certificate, type Link, listenTls, type TlsListener } from '../tunnel/index.ts'
-import { countMalformed, type ExitNeeds } from './exit.ts'
+import type { Plane } from '../tunnel/fast/plane.ts'
+import { type Certificate, type CoverAddress, type Link, listenTls, type TlsListener } from '../tunnel/index.ts'
+import { countMalformed, type Dialler, newShared } from './flows.ts'
+import { connectMeasure } from './measure.ts'
 import { adoptLatest, beginSession, type OpeningNeeds, requireMoney } from './opening.ts'
+import { isRelayMessage, type Relay } from './relay/index.ts'
 import { ProviderSession } from './session.ts'
 import { checkPresented, type PresentedChannel, type Terms } from './terms.ts'
-import { connectWhoami } from './whoami.ts'
+import { connectWhoami, hopsAsked } from './whoami.ts'
 
 export { type ClaimResult, type Claims, createClaims } from './claims.ts'
 export type { ChannelGuard } from './opening.ts'
+export { createReach, type Reach, takeReservation } from './reach/index.ts'
+export { createRelay, type Relay } from './relay/index.ts'
 
 /** A connection that has not said what it is for by then is nobody's. */
 const FIRST_MESSAGE_TIMEOUT_MS = 10_000
@@ -36,12 +43,24 @@ const MAX_PEAKS = 1_000
 const MAX_OPENINGS = 32
 
 export interface ProviderNeeds extends OpeningNeeds {
+  /** The thread that carries bytes, where there is one; asked anew for each session. */
+  plane?: (() => Plane | undefined) | undefined
   nodeKey: Hex
   certificate: Certificate
   terms: Terms
-  listen: { host: string; port: number }
-  /** Opens a destination after the policy allowed it. */
-  dial: ExitNeeds['dial']
+  /** Address to listen on, and where visitors go: undefined for the built-in site. */
+  listen: { host: string; port: number; cover?: CoverAddress | undefined; document?: (() => Uint8Array | undefined) | undefined }
+  /** Opens destinations after the policy allowed them. */
+  dialler: {
+    dial: Dialler['dial']
+    addresses?: Dialler['addresses']
+    /** A guest is named by its payer. */
+    associate(guest: Hex): Duplex
+  }
+  /** Reaches the next hops of routes, and keeps reservations of nodes that cannot be dialled. */
+  relay: Relay
+  /** How long sessions and flows wait for a consumer that went away. */
+  outage?: Outage
 }
 
 export interface Provider {
@@ -105,13 +124,19 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     })
   }
 
-  const dialFor =
-    (sessionId: () => Hex): ExitNeeds['dial'] =>
-    async (host, port, signal): Promise<Duplex> => {
-      if (host !== RESERVED_NAME) return needs.dial(host, port, signal)
+  const diallerFor = (sessionId: () => Hex): Dialler => ({
+    async dial(host, port, signal): Promise<Duplex> {
+      if (host === MEASURE_NAME && port === 80) return connectMeasure()
+      const hops = hopsAsked(host)
+      if (hops === undefined) return needs.dialler.dial(host, port, signal)
       if (port !== 80) throw new BywayError('CONNECTION_REFUSED', 'whoami answers on port 80 only')
-      return connectWhoami({ exit: needs.nodeKey.slice(2), country: needs.country, hops: 1, session: sessionId().slice(2) })
-    }
+      return connectWhoami({ exit: needs.nodeKey.slice(2), country: needs.country, hops, session: sessionId().slice(2) })
+    },
+    addresses: (host, port, signal) =>
+      hopsAsked(host) === undefined && host !== MEASURE_NAME ? needs.dialler.addresses?.(host, port, signal) : undefined,
+    associate: () => needs.dialler.associate(sessions.get(sessionId())?.payer ?? sessionId()),
+    extend: (offer, signal) => needs.relay.extend(offer, sessionId(), signal),
+  })
 
   /** First `session` on a link, or a later one that moves the session to another channel. */
   async function open(link: Link, message: MessageBody<'session'>, current: ProviderSession | undefined): Promise<void> {
@@ -135,7 +160,7 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     }
     const sessionId = toHex(randomBytes(16))
     const before = vault.book.counterparty(payer)
-    const paidBytes = boughtBytes(before, terms.pricePerGib)
+    const paidBytes = boughtBytes(before, terms.leastPerGib())
     const window = current?.window() ?? creditWindow({ paidBytes, unpaidBytes: 0n, peakBytes: peakOf(payer).bytes })
     let carried = { up: 0n, down: before.unpaidBytes }
     const enter = () => beginSession(channel, sessionId, message.pricePerGib, carried, window, needs)
@@ -160,14 +185,10 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     const { till } = session
     const last = vault.channel({ rootId: channel.rootId, index: channel.proof.index })?.latest
     observer.log('session opened', { session: sessionId, payer, carriedBytes: Number(carriedBytes(till)) })
-    link.send('accepted', {
-      sessionId,
-      token: session.token,
-      base: till.base,
-      window: till.window,
-      last,
-      carried,
-    })
+    const accepted = { sessionId, token: session.token, base: till.base, window: till.window, last, carried }
+    if (session.move !== undefined) session.move.answer = accepted
+    // In the middle of a move the consumer may have come back on another link.
+    session.send('accepted', accepted)
   }
 
   const sessionNeeds = {
@@ -176,9 +197,13 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     payee: needs.payee,
     clock,
     observer,
-    pricePerGib: terms.pricePerGib,
-    dial: dialFor,
+    leastPerGib: terms.leastPerGib,
+    dialler: diallerFor,
     peakOf,
+    shared: newShared(),
+    allLinks: () => sessions.values().reduce((sum, { links }) => sum + links, 0),
+    outage: needs.outage ?? OUTAGE,
+    plane: needs.plane,
     onClosed(session: ProviderSession) {
       for (const [id, moved] of formerIds) if (moved === session) formerIds.delete(id)
       sessions.delete(session.id)
@@ -187,15 +212,19 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
   }
 
   function listenControl(link: Link, session: ProviderSession): void {
-    let moving = false
     const move = (message: MessageBody<'session'>) => {
-      if (moving || session.closed) throw new BywayError('MESSAGE_UNEXPECTED', 'a session moves once at a time, while it is open')
-      moving = true
-      open(link, message, session)
-        .catch((thrown) => session.fail(asBywayError(thrown)))
-        .finally(() => {
-          moving = false
-        })
+      const { payer, root, nonce, index } = message
+      const to = [payer, root, nonce, index].join(':')
+      const { move: last } = session
+      // The answer may have been lost with the link it was sent on.
+      if (last?.to === to && !session.closed) {
+        if (last.answer !== undefined) link.send('accepted', last.answer)
+        return
+      }
+      if ((last !== undefined && last.answer === undefined) || session.closed)
+        throw new BywayError('MESSAGE_UNEXPECTED', 'a session moves once at a time, while it is open')
+      session.move = { to }
+      open(link, message, session).catch((thrown) => session.fail(asBywayError(thrown)))
     }
     link.listen({
       onMessage: (message) => {
@@ -205,7 +234,9 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
       onData: () => link.destroy(new BywayError('MESSAGE_UNEXPECTED', 'data on a control link')),
       onClose: (error) => {
         countMalformed(error, observer)
-        void session.close('peer-lost')
+        // Whoever breaks the rules is not waited for.
+        if (error?.code.startsWith('MESSAGE_')) void session.close('peer-lost')
+        else session.lostControl()
       },
     })
   }
@@ -224,13 +255,21 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     }
   }
 
-  function attach(link: Link, message: MessageBody<'attach'>): void {
-    const session = sessions.get(message.sessionId) ?? formerIds.get(message.sessionId)
-    // One that is closing has counted its links already.
-    const known = session !== undefined && !session.closed && timingSafeEqual(fromHex(session.token, 32), fromHex(message.token, 32))
-    if (message.version !== PROTOCOL_VERSION) throw new BywayError('PROTOCOL_VERSION', `this node speaks version ${PROTOCOL_VERSION}`)
+  /** The open session that these credentials belong to. */
+  function sessionOf({ version, sessionId, token }: MessageBody<'attach'>): ProviderSession {
+    const session = sessions.get(sessionId) ?? formerIds.get(sessionId)
+    // One that is closing has counted its flows already.
+    const known = session !== undefined && !session.closed && timingSafeEqual(fromHex(session.token, 32), fromHex(token, 32))
+    if (version !== PROTOCOL_VERSION) throw new BywayError('PROTOCOL_VERSION', `this node speaks version ${PROTOCOL_VERSION}`)
     if (!known) throw new BywayError('SESSION_UNKNOWN', 'no open session has this id and token')
-    session.attach(link)
+    return session
+  }
+
+  function rejoin(link: Link, message: MessageBody<'rejoin'>): void {
+    const session = sessionOf(message)
+    session.rejoin(link)
+    listenControl(link, session)
+    observer.log('session rejoined', { session: session.id })
   }
 
   /** A new link: its first message says what it is for. */
@@ -239,9 +278,11 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     link.listen({
       onMessage: (message: Message) => {
         clearTimeout(timer)
-        if (message.name === 'attach') {
+        if (message.name === 'attach' || message.name === 'rejoin' || isRelayMessage(message)) {
           try {
-            attach(link, message.body)
+            if (isRelayMessage(message)) needs.relay.receive(link, remote, message)
+            else if (message.name === 'attach') sessionOf(message.body).attach(link)
+            else rejoin(link, message.body)
           } catch (thrown) {
             refuse(link, thrown)
           }
@@ -262,12 +303,20 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
   }
 
   const listener = await listenTls(
-    { ...needs.listen, certificate: needs.certificate, onFailure: () => observer.count('malformed', 1, { where: 'tls' }) },
+    {
+      ...needs.listen,
+      certificate: needs.certificate,
+      nodeKey: needs.nodeKey,
+      onFailure: () => observer.count('malformed', 1, { where: 'tls' }),
+    },
     receive,
   )
-  const ticking = setInterval(() => {
-    for (const session of sessions.values()) session.tick(clock.nowMs())
-  }, TICK_MS)
+  const ticking = setInterval(
+    () => {
+      for (const session of sessions.values()) session.tick(clock.nowMs())
+    },
+    Math.min(TICK_MS, sessionNeeds.outage.limitMs),
+  )
 
   return {
     listener,
@@ -285,6 +334,7 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
       })),
     async close() {
       clearInterval(ticking)
+      needs.relay.close()
       await Promise.all([...sessions.values()].map((session) => session.drain()))
       await listener.close()
     },

@@ -4,6 +4,8 @@
  * The till decides what may be carried; this file moves messages and makes vouchers durable. Order for each statement: check, write to the
  * journal, wait for the disk, then raise the limit and acknowledge. Statements that arrive while the disk works are merged: only the newest
  * of a channel counts.
+ *
+ * Longer than 400 lines because one object owns the life of a session, and each end of it touches all of its parts.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -12,45 +14,56 @@ import { toHex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { boughtBytes, creditWindow, type PeakRate } from '../protocol/credit.ts'
 import { asBywayError, BywayError, type ErrorCode } from '../protocol/errors.ts'
-import { farewell, type Message, type Statement } from '../protocol/messages.ts'
+import { MAX_SESSION_FLOWS, type Outage } from '../protocol/flow.ts'
+import { farewell, type Message, type MessageBody, type MessageName, type Statement } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
 import { nearlyUsed } from '../protocol/price.ts'
 import {
   acceptStatement,
-  carriedBytes,
   carriedOver,
   checkStatement,
   type Direction,
   giveBackBytes,
-  statementDebt,
+  roomBytes,
   type Till,
   unpaidBytes,
 } from '../protocol/till.ts'
 import { recoverSigner, voucherDigest } from '../protocol/voucher.ts'
+import { ENDLESS, type Meter, type Plane } from '../tunnel/fast/plane.ts'
 import type { Link } from '../tunnel/index.ts'
 import type { CloseReason } from '../wallet/records.ts'
 import type { Vault } from '../wallet/vault.ts'
-import { type ExitNeeds, serveFlows } from './exit.ts'
+import type { Totals } from './exit.ts'
+import { FastFlows } from './fast-flows.ts'
+import { type Dialler, Flows, type Shared } from './flows.ts'
 import { Gate } from './gate.ts'
+import { Lease } from './lease.ts'
+import { recordClosed, recordStatement } from './rows.ts'
+import { Stall } from './stall.ts'
 import { EXPIRY_MARGIN_S, type PresentedChannel } from './terms.ts'
 
-/** The consumer learns the provider's count this often at least while bytes move: it pays uploads by it. */
-const METER_STEPS_PER_WINDOW = 16n
+/** The consumer learns how much was uploaded this often at least, while bytes move: it pays by it. Downloads it counts itself. */
+const METER_STEPS_PER_WINDOW = 8n
 const LEAST_METER_STEP_BYTES = 16n * 1024n
-/** After the last byte of a burst the final count leaves this soon, so that the last voucher follows at once. */
-const METER_FLUSH_MS = 10
+/** After the last byte of a burst the final count leaves this soon, so that the last voucher follows at once; in the middle of one, this often. */
+const METER_FLUSH_MS = 20
+const METER_EVERY_MS = 100
+/** Vouchers of a fast line are acknowledged together, unless the consumer has to hear of a new window. */
+const PAID_EVERY_MS = 20
 /** A consumer that pays nothing for this long while flows wait is gone or broke; others want the line. */
 export const UNPAID_LIMIT_MS = 30_000
-/** Consumers ping every 5 s. One that says nothing for this long lost its line or its power, and nobody will tell us. */
-export const SILENCE_LIMIT_MS = 30_000
+/** Consumers ping every 5 s. One that says nothing for three times that long lost its line or its power, and has a while to come back. */
+const SILENT_MS = 15_000
+/** With flows open they ping twice a second: after this long a consumer that does not pay perhaps cannot. */
+const UNHEARD_MS = 5_000
+/** Given-up flows that are told again when the consumer comes back. More than a session can have at once it need not hear. */
+const MAX_LOST = MAX_SESSION_FLOWS
 /** A session may go on into the margin in which none is opened any more, and move; what is earned later could not be claimed in peace. */
 const SERVED_MARGIN_S = EXPIRY_MARGIN_S / 2
 /** Consumers leave a root two hours before it expires; clocks differ. */
 const LEAVABLE_BEFORE_EXPIRY_S = 3 * EXPIRY_MARGIN_S
 /** What the ledger calls the ends of sessions; all others are peers lost. */
 const REASONS: { readonly [code in ErrorCode]?: CloseReason } = { UNPAID: 'unpaid', CAP_EXCEEDED: 'cap-reached', ROOT_EXPIRED: 'expired' }
-/** Enough for a browser with many tabs; more flows than this on one line is abuse. */
-const MAX_LINKS = 1_024
 
 /** A last voucher takes a round trip and two fsyncs; what it does not pay is carried into the next session. */
 const DRAIN_LIMIT_MS = 1_000
@@ -63,12 +76,19 @@ export interface SessionNeeds {
   clock: Clock
   observer: Observer
   /** What this provider asks: credit counts history at this price. */
-  pricePerGib: bigint
+  leastPerGib(): bigint
   /** Opens destinations for a session, whose id may change. */
-  dial(sessionId: () => Hex): ExitNeeds['dial']
+  dialler(sessionId: () => Hex): Dialler
   /** How fast this payer's traffic was of late, over its sessions. */
   peakOf(payer: Hex): PeakRate
+  /** What flows of all sessions have in common. */
+  shared: Shared
+  /** Flow links of all sessions. */
+  allLinks(): number
+  outage: Outage
   onClosed(session: ProviderSession): void
+  /** The thread that carries bytes, where there is one. */
+  plane?: (() => Plane | undefined) | undefined
 }
 
 export class ProviderSession {
@@ -79,20 +99,29 @@ export class ProviderSession {
   readonly openedAtMs: number
   till: Till
   closed = false
-  readonly #control: Link
+  /** The last move to another channel, and what was answered once it was made. */
+  move: { readonly to: string; answer?: MessageBody<'accepted'> } | undefined
+  #control: Link
   readonly #needs: SessionNeeds
-  readonly #links = new Set<Link>()
+  readonly #flows: Flows
   readonly #gate: Gate
+  readonly #fast: { flows: FastFlows; lease: Lease } | undefined
   readonly #peak: PeakRate
-  #meteredAt = 0n
+  #metered = { up: 0n, down: 0n }
+  /** Since when bytes were carried that the consumer has not heard of. */
+  #unsaidSinceMs: number | undefined
   #meterTimer: NodeJS.Timeout | undefined
   #pending: Statement | undefined
   #writing: Promise<void> | undefined
-  #stalledSinceMs: number | undefined
+  readonly #stall = new Stall()
+  #tickedMs: number
   #givenBack = { up: 0n, down: 0n }
   #moving: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #lastHeardMs: number
+  #awaySinceMs: number | undefined
+  /** What was said of flows that were given up: it may have been said to a link that was dead already. */
+  readonly #lost = new Map<number, Totals>()
 
   constructor(control: Link, channel: PresentedChannel, id: Hex, till: Till, needs: SessionNeeds) {
     this.#control = control
@@ -103,7 +132,31 @@ export class ProviderSession {
     this.#peak = needs.peakOf(channel.descriptor.payer)
     this.openedAtMs = needs.clock.nowMs()
     this.#lastHeardMs = this.openedAtMs
+    this.#tickedMs = this.openedAtMs
     this.#gate = new Gate(till, (direction, bytes) => this.#onTake(direction, bytes))
+    const dialler = needs.dialler(() => this.id)
+    const lost = (flowId: number, totals: Totals) => this.#onLost(flowId, totals)
+    this.#flows = new Flows({
+      dialler,
+      shared: needs.shared,
+      outage: needs.outage,
+      observer: needs.observer,
+      gate: (direction, bytes, signal) => this.#take(direction, bytes, signal),
+      giveBack: (direction, bytes) => this.#giveBack(direction, bytes),
+      lost,
+    })
+    const plane = needs.plane?.()
+    if (plane === undefined) return
+    const flows = new FastFlows(plane, {
+      dialler,
+      observer: needs.observer,
+      lost,
+      serve: (link) => (this.closed ? link.destroy() : this.#flows.serve(link)),
+      onCounted: () => this.refresh(),
+      onDead: (error) => this.fail(error),
+    })
+    this.#fast = { flows, lease: new Lease(flows.session.meter) }
+    this.#lend()
   }
 
   get payer(): Hex {
@@ -111,39 +164,139 @@ export class ProviderSession {
   }
 
   get links(): number {
-    return this.#links.size
+    return this.#flows.links + (this.#fast?.flows.links ?? 0)
+  }
+
+  get flows(): number {
+    return this.#flows.live + (this.#fast?.flows.live ?? 0)
   }
 
   /** Carries one more flow link. */
   attach(link: Link): void {
-    if (this.#links.size >= MAX_LINKS) {
-      link.send('bye', { code: 'PROVIDER_BUSY', message: `a session has at most ${MAX_LINKS} flow links` })
+    const { mostFlows, mostLinks } = this.#needs.shared
+    const full =
+      this.links >= mostFlows
+        ? `a session has at most ${mostFlows} flow links`
+        : this.#needs.allLinks() >= mostLinks && `this node has at most ${mostLinks} flow links`
+    if (full !== false) {
+      link.send('bye', { code: 'PROVIDER_BUSY', message: full })
       link.close()
       return
     }
-    this.#links.add(link)
-    link.wire.once('close', () => this.#links.delete(link))
     link.send('attached', {})
-    const { dial, observer } = this.#needs
-    serveFlows(link, {
-      dial: dial(() => this.id),
-      observer,
-      gate: (direction, bytes, signal) => this.#gate.take(direction, bytes, signal),
-      giveBack: (direction, bytes) => this.#giveBack(direction, bytes),
-      lost: (flowId, totals) => {
-        if (!this.closed) this.#control.send('lost', { flowId, ...totals })
-        this.#sendMeter()
-      },
-    })
+    if (this.#fast === undefined) this.#flows.serve(link)
+    else void this.#serveFast(link, this.#fast.flows)
+  }
+
+  async #serveFast(link: Link, fast: FastFlows): Promise<void> {
+    link.unlisten()
+    if (await fast.serve(link)) return
+    if (this.closed) link.destroy()
+    else this.#flows.serve(link)
+  }
+
+  /** For a flow that is carried here: what the other thread has not used of its lease comes back first. */
+  #take(direction: Direction, bytes: number, signal: AbortSignal): true | Promise<void> {
+    if (this.#fast === undefined || this.#gate.held) return this.#gate.take(direction, bytes, signal)
+    this.#fast.lease.revoke()
+    this.refresh()
+    const granted = this.#gate.take(direction, bytes, signal)
+    this.#lend()
+    return granted
+  }
+
+  /** Puts what the other thread carried into the till, and lets the consumer know when it is time. */
+  refresh(): void {
+    const bytes = this.#collect()
+    if (bytes > 0n) this.#onCarried(bytes)
+  }
+
+  #collect(): bigint {
+    if (this.#fast === undefined) return 0n
+    const { up, down } = this.#fast.lease.collect()
+    this.till.up += up
+    this.till.down += down
+    if (up > 0n) this.#needs.observer.count('bytes', Number(up), { direction: 'up' })
+    if (down > 0n) this.#needs.observer.count('bytes', Number(down), { direction: 'down' })
+    return up + down
+  }
+
+  /** Flows wait for a voucher, here or there. */
+  get #waiting(): boolean {
+    return this.#gate.waiting > 0 || (this.#fast?.flows.session.meter.waiting ?? false)
+  }
+
+  /** Lends the other thread what there is room for; flows that wait here come first. */
+  #lend(): void {
+    if (this.#fast === undefined || this.#gate.held || this.closed) return
+    const { flows, lease } = this.#fast
+    const { meter } = flows.session
+    lease.lend(this.#gate.waiting > 0 ? 0n : roomBytes(this.till))
+    this.#tellAt(meter)
+    if (meter.waiting) flows.session.order({ do: 'room' })
+  }
+
+  /** The control link is gone, in the middle of things: the consumer may come back on another. */
+  lostControl(): void {
+    if (this.closed) return
+    this.#awaySinceMs ??= this.#needs.clock.nowMs()
+  }
+
+  /** The consumer came back: `link` is the control link from now on. What matters is said again. */
+  rejoin(link: Link): void {
+    const old = this.#control
+    this.#control = link
+    this.#heard()
+    old.unlisten()
+    old.destroy()
+    link.send('rejoined', { cumulative: this.till.cumulative, window: this.till.window })
+    for (const [flowId, totals] of this.#lost) link.send('lost', { flowId, ...totals })
+    this.#sendMeter()
+  }
+
+  /** On the control link of this moment; lost while the consumer is away. */
+  send<N extends MessageName>(name: N, body: MessageBody<N>): void {
+    this.#control.send(name, body)
+  }
+
+  #heard(): void {
+    this.#awaySinceMs = undefined
+    this.#lastHeardMs = this.#needs.clock.nowMs()
+  }
+
+  #onLost(flowId: number, totals: Totals): void {
+    if (this.closed) return
+    this.#lost.set(flowId, totals)
+    if (this.#lost.size > MAX_LOST) this.#lost.delete(this.#lost.keys().next().value!)
+    this.#control.send('lost', { flowId, ...totals })
+    this.#sendMeter()
   }
 
   #onTake(direction: Direction, bytes: number): void {
     this.#needs.observer.count('bytes', bytes, { direction })
-    this.#peak.add(this.#needs.clock.nowMs(), BigInt(bytes))
-    const step = this.till.window / METER_STEPS_PER_WINDOW
-    const since = carriedBytes(this.till) - this.#meteredAt
-    if (since >= (step > LEAST_METER_STEP_BYTES ? step : LEAST_METER_STEP_BYTES)) this.#sendMeter()
-    else this.#meterTimer ??= setTimeout(() => this.#sendMeter(), METER_FLUSH_MS)
+    this.#onCarried(BigInt(bytes))
+  }
+
+  #onCarried(bytes: bigint): void {
+    this.#peak.add(this.#needs.clock.nowMs(), bytes)
+    this.#unsaidSinceMs ??= this.#needs.clock.nowMs()
+    const overdue = this.#needs.clock.nowMs() - this.#unsaidSinceMs >= METER_EVERY_MS
+    if (overdue || this.till.up - this.#metered.up >= this.#meterStep(METER_STEPS_PER_WINDOW)) this.#sendMeter()
+    else if (this.#meterTimer === undefined) this.#meterTimer = setTimeout(() => this.#sendMeter(), METER_FLUSH_MS)
+    else this.#meterTimer.refresh()
+  }
+
+  #meterStep(stepsPerWindow: bigint): bigint {
+    const step = this.till.window / stepsPerWindow
+    return step > LEAST_METER_STEP_BYTES ? step : LEAST_METER_STEP_BYTES
+  }
+
+  /** The other thread speaks of its counts now and then; of uploads also when half a window waits for the consumer to hear of it. */
+  #tellAt(meter: Meter): void {
+    const unsaid = this.till.up - this.#metered.up
+    const half = this.#meterStep(2n) - unsaid
+    const least = this.#meterStep(METER_STEPS_PER_WINDOW)
+    meter.tellAt({ up: meter.up + (half > least ? half : least), down: ENDLESS })
   }
 
   #giveBack(direction: Direction, bytes: bigint): void {
@@ -155,6 +308,7 @@ export class ProviderSession {
     }
     giveBackBytes(this.till, direction, bytes)
     this.#gate.release()
+    this.#lend()
     this.#sendMeter()
   }
 
@@ -162,13 +316,17 @@ export class ProviderSession {
     clearTimeout(this.#meterTimer)
     this.#meterTimer = undefined
     if (this.closed) return
-    this.#meteredAt = carriedBytes(this.till)
+    const bytes = this.#collect()
+    if (bytes > 0n) this.#peak.add(this.#needs.clock.nowMs(), bytes)
+    this.#metered = { up: this.till.up, down: this.till.down }
+    this.#unsaidSinceMs = undefined
+    if (this.#fast !== undefined) this.#tellAt(this.#fast.flows.session.meter)
     this.#control.send('meter', { sessionId: this.id, up: this.till.up, down: this.till.down })
   }
 
   /** A message on the control link, after the session was opened. */
   onMessage(message: Message): void {
-    this.#lastHeardMs = this.#needs.clock.nowMs()
+    this.#heard()
     switch (message.name) {
       case 'pay':
         this.#onStatement(message.body)
@@ -220,10 +378,10 @@ export class ProviderSession {
         await recordStatement(this.#needs, this.channel, this.till, statement)
         this.#needs.observer.count('vouchers')
         acceptStatement(this.till, statement, this.window())
-        this.#stalledSinceMs = undefined
-        this.#control.send('paid', { cumulative: statement.cumulative, window: this.till.window })
-        this.#needs.observer.voucher?.('acknowledged', { rootId: this.channel.rootId, index: this.channel.proof.index, ...statement })
+        this.#stall.end()
         this.#gate.release()
+        this.#lend()
+        this.#acknowledge(statement)
       }
     } catch (thrown) {
       this.fail(asBywayError(thrown, 'DISK_FAILED'))
@@ -232,14 +390,39 @@ export class ProviderSession {
     }
   }
 
+  /** The statement is durable. Those that follow each other closely are acknowledged by the last, which pays for all. */
+  #acknowledge(statement: Statement): void {
+    this.#unacknowledged = statement
+    const sinceMs = this.#needs.clock.nowMs() - this.#acknowledgedAtMs
+    if (this.till.window !== this.#toldWindow || sinceMs >= PAID_EVERY_MS) this.#sendPaid()
+    else this.#paidTimer ??= setTimeout(() => this.#sendPaid(), PAID_EVERY_MS - sinceMs)
+  }
+  #unacknowledged: Statement | undefined
+  #acknowledgedAtMs = 0
+  #toldWindow: bigint | undefined
+  #paidTimer: NodeJS.Timeout | undefined
+
+  #sendPaid(): void {
+    clearTimeout(this.#paidTimer)
+    this.#paidTimer = undefined
+    const statement = this.#unacknowledged
+    if (statement === undefined) return
+    this.#unacknowledged = undefined
+    this.#acknowledgedAtMs = this.#needs.clock.nowMs()
+    this.#toldWindow = this.till.window
+    this.#control.send('paid', { cumulative: statement.cumulative, window: this.till.window })
+    this.#needs.observer.voucher?.('acknowledged', { rootId: this.channel.rootId, index: this.channel.proof.index, ...statement })
+  }
+
   /** Waits until every statement received so far is durable. */
   async settled(): Promise<void> {
     await this.#writing
+    this.#sendPaid()
   }
 
   /** What this consumer may owe now. */
   window(): bigint {
-    const paidBytes = boughtBytes(this.#needs.vault.book.counterparty(this.payer), this.#needs.pricePerGib)
+    const paidBytes = boughtBytes(this.#needs.vault.book.counterparty(this.payer), this.#needs.leastPerGib())
     return creditWindow({ paidBytes, unpaidBytes: 0n, peakBytes: this.#peak.bytes })
   }
 
@@ -259,6 +442,9 @@ export class ProviderSession {
     if (this.closed) throw new BywayError('SESSION_UNKNOWN', 'the session ended before it could move')
     if (!this.#mayLeave()) throw new BywayError('MESSAGE_UNEXPECTED', 'a channel is left when it is nearly used up, or its root runs out')
     this.#gate.hold()
+    // The other thread carries nothing from here on, and what it carried belongs to the channel that is left.
+    this.#fast?.lease.revoke()
+    this.refresh()
     const { paidUp, paidDown } = this.till
     const carried = carriedOver(this.till)
     await recordClosed(this.#needs, this.channel, this.id, { up: paidUp, down: paidDown }, 'done')
@@ -269,8 +455,9 @@ export class ProviderSession {
     giveBackBytes(till, 'up', this.#givenBack.up)
     giveBackBytes(till, 'down', this.#givenBack.down)
     this.#givenBack = { up: 0n, down: 0n }
-    this.#meteredAt = 0n
+    this.#metered = { up: 0n, down: 0n }
     this.#gate.release(till)
+    this.#lend()
     this.#sendMeter()
   }
 
@@ -282,7 +469,10 @@ export class ProviderSession {
 
   /** Called now and then: ends a session that fell silent, whose root runs out, or whose flows wait for a voucher that does not come. */
   tick(nowMs: number): void {
-    if (nowMs - this.#lastHeardMs > SILENCE_LIMIT_MS) {
+    const sinceMs = nowMs - this.#tickedMs
+    this.#tickedMs = nowMs
+    const { limitMs } = this.#needs.outage
+    if (nowMs - this.#lastHeardMs > SILENT_MS + limitMs || nowMs - (this.#awaySinceMs ?? nowMs) > limitMs) {
       void this.close('peer-lost')
       return
     }
@@ -290,15 +480,12 @@ export class ProviderSession {
       this.fail(new BywayError('ROOT_EXPIRED', 'the root of this session runs out; move to another, or open a new session'))
       return
     }
-    if (this.#gate.waiting === 0) {
-      this.#stalledSinceMs = undefined
-      return
-    }
-    this.#stalledSinceMs ??= nowMs
-    if (nowMs - this.#stalledSinceMs > UNPAID_LIMIT_MS) {
-      const exhausted = this.till.cumulative >= this.till.cap
-      this.fail(new BywayError(exhausted ? 'CAP_EXCEEDED' : 'UNPAID', 'flows waited for a voucher that did not come'))
-    }
+    this.refresh()
+    const away = this.#awaySinceMs !== undefined || nowMs - this.#lastHeardMs > UNHEARD_MS
+    this.#stall.pass(sinceMs, { waiting: this.#waiting, away, excusableMs: limitMs })
+    if (this.#stall.waitedMs <= UNPAID_LIMIT_MS) return
+    const exhausted = this.till.cumulative >= this.till.cap
+    this.fail(new BywayError(exhausted ? 'CAP_EXCEEDED' : 'UNPAID', 'flows waited for a voucher that did not come'))
   }
 
   /** Ends the session because of `error`, telling the consumer. */
@@ -317,13 +504,15 @@ export class ProviderSession {
   async #close(reason: CloseReason): Promise<void> {
     this.closed = true
     clearTimeout(this.#meterTimer)
-    // Links say what they really carried when they close; only then is the count final.
-    const gone = [...this.#links].map((link) => new Promise((resolve) => link.wire.once('close', resolve)))
-    for (const link of this.#links) link.destroy()
+    // Flows say what they really carried; only then is the count final.
+    this.#flows.close()
+    const closed = this.#fast?.flows.close()
+    this.#sendPaid()
     this.#control.close()
     this.#needs.observer.count('sessions', 1, { reason })
     try {
-      await Promise.all(gone)
+      await closed
+      this.refresh()
       await this.settled()
       // In the middle of a move the row to close is the next one. If the move failed its own caller says so.
       await this.#moving?.catch(() => {})
@@ -338,51 +527,12 @@ export class ProviderSession {
 
   /** Ends in order: flows are reset, and the consumer gets a moment to pay for the last bytes. */
   async drain(): Promise<void> {
-    for (const link of this.#links) link.close()
+    this.#flows.reset()
+    this.#fast?.flows.reset()
     this.#sendMeter()
     const deadline = this.#needs.clock.nowMs() + DRAIN_LIMIT_MS
-    while (unpaidBytes(this.till) > 0n && !this.closed && this.#needs.clock.nowMs() < deadline) await delay(DRAIN_LOOK_MS)
+    while ((unpaidBytes(this.till) > 0n || this.flows > 0) && !this.closed && this.#needs.clock.nowMs() < deadline)
+      await delay(DRAIN_LOOK_MS)
     await this.close('shutdown')
   }
-}
-
-export function recordStatement(
-  { vault, clock }: Pick<SessionNeeds, 'vault' | 'clock'>,
-  channel: PresentedChannel,
-  till: Pick<Till, 'base' | 'pricePerGib'>,
-  statement: Statement,
-): Promise<void> {
-  return vault.record({
-    kind: 'voucher',
-    rootId: channel.rootId,
-    index: channel.proof.index,
-    sessionId: statement.sessionId,
-    up: statement.up,
-    down: statement.down,
-    disputed: 0n,
-    numerator: statementDebt(till, statement),
-    cumulative: statement.cumulative,
-    signature: statement.signature,
-    atMs: clock.nowMs(),
-  })
-}
-
-export function recordClosed(
-  { vault, clock }: Pick<SessionNeeds, 'vault' | 'clock'>,
-  channel: PresentedChannel,
-  sessionId: Hex,
-  till: Pick<Till, 'up' | 'down'>,
-  reason: CloseReason,
-): Promise<void> {
-  const { up, down } = till
-  return vault.record({
-    kind: 'session-closed',
-    rootId: channel.rootId,
-    index: channel.proof.index,
-    sessionId,
-    up,
-    down,
-    reason,
-    atMs: clock.nowMs(),
-  })
 }

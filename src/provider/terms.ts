@@ -14,7 +14,8 @@ export interface Terms {
   chainId: number
   channels: Hex
   payee: Hex
-  pricePerGib: bigint
+  /** Units per GiB that a session pays at least: what offers ask that still hold. */
+  leastPerGib(): bigint
 }
 
 /** A channel as a consumer presented it, internally consistent; whether its root is open is for the chain to say. */
@@ -37,7 +38,8 @@ export function checkPresented(message: MessageBody<'session'>, terms: Terms, ex
   if (message.chainId !== BigInt(terms.chainId)) return no('CHAIN_MISMATCH', `this node is paid on chain ${terms.chainId}`)
   if (message.channels !== terms.channels) return no('CONTRACT_MISMATCH', `this node is paid through contract ${terms.channels}`)
   if (message.payee !== terms.payee) return no('PROOF_NOT_OURS', `the leaf pays ${message.payee}, this node is ${terms.payee}`)
-  if (message.pricePerGib < terms.pricePerGib) return no('PRICE_TOO_LOW', `this node asks ${terms.pricePerGib} units per GiB`)
+  const least = terms.leastPerGib()
+  if (message.pricePerGib < least) return no('PRICE_TOO_LOW', `this node asks ${least} units per GiB`)
   if (message.expiry > BigInt(Number.MAX_SAFE_INTEGER)) return no('ROOT_EXPIRED', 'the expiry is no time')
   const descriptor: Descriptor = { ...pick(message), expiry: Number(message.expiry) }
   if (descriptor.expiry <= nowS + EXPIRY_MARGIN_S) return no('ROOT_EXPIRED', `the root expires at ${descriptor.expiry}, within the margin`)

@@ -4,6 +4,7 @@
  */
 import { createServer } from 'node:http'
 import { type Duplex, duplexPair } from 'node:stream'
+import { RESERVED_NAME } from '../protocol/destination.ts'
 
 export interface Whoami {
   /** Hex of the exit's Ed25519 node key. */
@@ -12,6 +13,15 @@ export interface Whoami {
   /** Nodes between the consumer and the destination. */
   hops: number
   session: string
+}
+
+/**
+ * The number of hops a request for the reserved name speaks of, or undefined if it is for another name. The exit knows only its neighbours: a
+ * consumer whose route is longer says so (`2.whoami.byway.internal`), here and nowhere else.
+ */
+export function hopsAsked(host: string): number | undefined {
+  if (host === RESERVED_NAME) return 1
+  return /^[23]$/.test(host.slice(0, 1)) && host.slice(1) === `.${RESERVED_NAME}` ? Number(host[0]) : undefined
 }
 
 /** Opens a stream to an HTTP server that answers every request on it with `who` as JSON. */

@@ -201,7 +201,7 @@ for (const way of ['socks5', 'connect'] as const) {
 test('a flow whose reader stopped holds a fixed number of bytes, in both directions', async (t) => {
   const [application, client] = duplexPair()
   const [stream, origin] = duplexPair()
-  const route = { sessionId: 's', country: 'de', pricePerGib: 1n, provider: 'p' }
+  const route = { sessionId: 's', country: 'de', pricePerGib: 1n, provider: 'p', hops: 1 }
   const { proxy } = await startProxy(t, { dial: () => Promise.resolve({ stream, route }) })
   proxy.accept(client)
   application.write(socksRequest(80))

@@ -4,15 +4,11 @@
 import type { Duplex } from 'node:stream'
 import { asBywayError, BywayError } from '../../protocol/errors.ts'
 import { splice } from '../../tunnel/splice.ts'
-import type { Dialed, Dialer, DialRequest, Front, Route } from './index.ts'
+import type { Count } from './count.ts'
+import type { Answers, Carried, Dialed, Dialer, DialRequest, Front } from './index.ts'
 
 /** Time for an application to read the refusal before its connection goes, whatever it still sends. */
 const LINGER_MS = 1_000
-
-export interface Answers {
-  connected: (route: Route) => Uint8Array
-  failed: (error: BywayError) => Uint8Array
-}
 
 /** `client` is paused or not yet read. Resolves when the flow is over; never rejects. */
 export async function serveFlow(client: Duplex, request: DialRequest, answers: Answers, { dialer, observer }: Front): Promise<void> {
@@ -23,6 +19,15 @@ export async function serveFlow(client: Duplex, request: DialRequest, answers: A
   client.read(0)
   let dialed: Dialed
   try {
+    if (dialer.carry !== undefined) {
+      const carried = await dialer.carry(request, client, answers, gone.signal)
+      if (carried !== undefined) {
+        // A failure was told to the application already.
+        carried.opened.catch((error) => observer.log('flow-refused', { code: asBywayError(error).code }))
+        await carried.over
+        return
+      }
+    }
     dialed = await dialer.dial(request, gone.signal)
   } catch (thrown) {
     const error = asBywayError(thrown)
@@ -56,23 +61,41 @@ export function refuse(client: Duplex, words: Uint8Array): void {
   client.once('close', () => clearTimeout(timer))
 }
 
-/** A dialer that holds at most `most` streams open at once, and knows which. */
-export function limitFlows(inner: Dialer, most: number): { dialer: Dialer; open: ReadonlySet<Duplex> } {
+/** A dialer that holds no more streams open at once than may be counted, and knows which. */
+export function limitFlows(inner: Dialer, count: Count): { dialer: Dialer; open: ReadonlySet<Duplex> } {
   const open = new Set<Duplex>()
-  let dialing = 0
+  const admit = () => {
+    if (count.take()) return
+    throw new BywayError('PROXY_TOO_MANY_FLOWS', `more than ${count.most} flows are open`, { hint: 'Close some, or raise the limit.' })
+  }
+  const carry = inner.carry?.bind(inner)
+  const carryCounted = async (...request: Parameters<NonNullable<Dialer['carry']>>): Promise<Carried | undefined> => {
+    admit()
+    try {
+      const flow = await carry!(...request)
+      if (flow === undefined) count.give()
+      else void flow.over.then(() => count.give())
+      return flow
+    } catch (thrown) {
+      count.give()
+      throw thrown
+    }
+  }
   const dialer: Dialer = {
+    ...(carry === undefined ? {} : { carry: carryCounted }),
     dial: async (request, signal) => {
-      if (open.size + dialing >= most) {
-        throw new BywayError('PROXY_TOO_MANY_FLOWS', `more than ${most} flows are open`, { hint: 'Close some, or raise the limit.' })
-      }
-      dialing++
+      admit()
       try {
         const dialed = await inner.dial(request, signal)
         open.add(dialed.stream)
-        dialed.stream.once('close', () => open.delete(dialed.stream))
+        dialed.stream.once('close', () => {
+          open.delete(dialed.stream)
+          count.give()
+        })
         return dialed
-      } finally {
-        dialing--
+      } catch (thrown) {
+        count.give()
+        throw thrown
       }
     },
   }

@@ -317,7 +317,7 @@ test('a stopped reader holds back the origin, a stopped origin the writer', asyn
   const [application, accepted] = duplexPair()
   const [stream, origin] = duplexPair()
   const dialer: Dialer = {
-    dial: () => Promise.resolve({ stream, route: { sessionId: 's', country: 'de', pricePerGib: 1n, provider: 'p' } }),
+    dial: () => Promise.resolve({ stream, route: { sessionId: 's', country: 'de', pricePerGib: 1n, provider: 'p', hops: 1 } }),
   }
   const { proxy } = await startProxy(t, dialer)
   proxy.accept(accepted)

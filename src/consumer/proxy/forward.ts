@@ -41,7 +41,7 @@ export function createForwarder(front: Front): Forwarder {
     const hasBody = bodyFraming(request).length > 0
     const repeatable = REPEATABLE.includes(request.method!) && !hasBody
     const left = new AbortController()
-    const flow: PoolOptions = { destination, parameters, signal: left.signal }
+    const flow: PoolOptions = { destination, parameters, client: request.socket, signal: left.signal }
     const headers = [...originHeaders(request, host), ...bodyFraming(request)]
     const to = { method: request.method!, path, host: destination.host, port: destination.port, headers, setHost: false, flow }
     const options = { ...to, maxHeaderSize: MAX_ANSWER_HEAD_BYTES }

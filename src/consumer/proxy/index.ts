@@ -8,12 +8,13 @@
  * Start reading at {@link createProxy}, then flow.ts (dial, answer, carry), socks5.ts, and http.ts with forward.ts for plain HTTP.
  */
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Destination } from '../../protocol/destination.ts'
 import { BywayError } from '../../protocol/errors.ts'
 import { type Observer, silent } from '../../protocol/observe.ts'
 import { reset } from '../../tunnel/splice.ts'
+import { Count } from './count.ts'
 import { limitFlows } from './flow.ts'
 import { createHttpFront } from './http.ts'
 import { SOCKS_VERSION } from './replies.ts'
@@ -34,6 +35,7 @@ export interface Route {
   /** Units per GiB. */
   pricePerGib: bigint
   provider: string
+  hops: number
 }
 
 export interface Dialed {
@@ -45,12 +47,49 @@ export interface Dialed {
 /** Reaches destinations through exits. A rejection is a BywayError and becomes the application's answer. */
 export interface Dialer {
   dial(request: DialRequest, signal: AbortSignal): Promise<Dialed>
+  /**
+   * Opens a flow and takes the application's socket itself: `client` is gone then, answered with one of `answers`. Undefined when it cannot be
+   * taken; it is as it was. Missing where there is no such path.
+   */
+  carry?(request: DialRequest, client: Duplex, answers: Answers, signal: AbortSignal): Promise<Carried | undefined>
+  /** Another thread that takes connections, where there is one. */
+  entrance?(): Entrance | undefined
+}
+
+/** Takes connections in place of the proxy, serves those it can, and hands over all others. */
+export interface Entrance {
+  /**
+   * Takes over from a listening server, which is closed and yet listens on; if the entrance goes, the server listens again. Returns how to close it;
+   * undefined when there is none, and the server goes on.
+   */
+  open(server: Server, needs: EntranceOpen): (() => void) | undefined
+}
+
+export interface EntranceOpen {
+  flows: Count
+  connections: Count
+  handshakeMs: number
+  /** A connection for the proxy; its first bytes are in it again, and of what the proxy answers it has heard `said` bytes. */
+  accept(client: Duplex, said: number): void
+}
+
+/** What the application is told. */
+export interface Answers {
+  connected: (route: Route) => Uint8Array
+  failed: (error: BywayError) => Uint8Array
+}
+
+/** A flow that goes on without the proxy. */
+export interface Carried {
+  /** Rejects with why it could not be opened; the application was told. */
+  opened: Promise<void>
+  over: Promise<void>
 }
 
 export interface ProxyLimits {
-  /** Connections of applications; one more is closed unread. Browsers keep a few hundred, a scraper a few thousand. */
+  /** Connections of applications; one more is closed unread. Browsers keep a few hundred, a scraper a few thousand: twice what may be flows. */
   connections: number
-  /** Streams open at once, pooled ones included; one more is answered PROXY_TOO_MANY_FLOWS. */
+  /** Streams open at once, pooled ones included, as many as a session may have; one more is answered PROXY_TOO_MANY_FLOWS. */
   flows: number
   /** From accept to the end of the SOCKS handshake, or to the first byte of HTTP. It is local: seconds are plenty. */
   handshakeMs: number
@@ -65,8 +104,8 @@ export interface ProxyLimits {
 }
 
 export const DEFAULT_LIMITS: ProxyLimits = {
-  connections: 8_192,
-  flows: 4_096,
+  connections: 16_384,
+  flows: 8_192,
   handshakeMs: 10_000,
   headersMs: 20_000,
   headerBytes: 32_768,
@@ -106,17 +145,28 @@ export interface Front {
 
 export function createProxy({ dialer }: ProxyNeeds, { observer = silent, limits: overrides = {} }: ProxyOptions = {}): LocalProxy {
   const limits = { ...DEFAULT_LIMITS, ...overrides }
-  const flows = limitFlows(dialer, limits.flows)
+  const connections = Count.upTo(limits.connections)
+  const flowCount = Count.upTo(limits.flows)
+  const flows = limitFlows(dialer, flowCount)
   const front: Front = { dialer: flows.dialer, observer, limits }
   const http = createHttpFront(front)
   const clients = new Set<Duplex>()
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, accept)
-  server.maxConnections = limits.connections
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => accept(client))
+  let bound: { host: string; port: number } | undefined
+  let leaveEntrance: (() => void) | undefined
   let closing: Promise<void> | undefined
 
-  function accept(client: Duplex): void {
+  /** `said`: bytes of our answers that the client has heard already. */
+  function accept(client: Duplex, said = 0): void {
+    if (closing !== undefined || !connections.take()) {
+      client.destroy()
+      return
+    }
     clients.add(client)
-    client.once('close', () => clients.delete(client))
+    client.once('close', () => {
+      clients.delete(client)
+      connections.give()
+    })
     // What ends a connection is acted on where it is served; an error must not end the process before or after that.
     client.on('error', () => {})
     const late = setTimeout(() => client.destroy(), limits.handshakeMs)
@@ -127,7 +177,7 @@ export function createProxy({ dialer }: ProxyNeeds, { observer = silent, limits:
       client.pause()
       client.unshift(first)
       client.off('end', endEarly)
-      if (first[0] === SOCKS_VERSION) serveSocks(client, front, stopClock)
+      if (first[0] === SOCKS_VERSION) serveSocks(client, front, { onHandshake: stopClock, said })
       else {
         stopClock()
         http.accept(client)
@@ -149,15 +199,22 @@ export function createProxy({ dialer }: ProxyNeeds, { observer = silent, limits:
       // "localhost" is taken at its word, not looked up.
       server.listen({ host: host === 'localhost' ? '127.0.0.1' : host, port }, () => {
         server.off('error', reject)
+        // Once it listens an error is a connection that could not be accepted, most often for want of descriptors: others go on.
+        server.on('error', (error: NodeJS.ErrnoException) => observer.log('connection-refused', { code: error.code ?? 'unknown' }))
         resolve()
       })
     }).catch((error: NodeJS.ErrnoException) => {
       throw listenError(error, host, port)
     })
-    return proxy.address!
+    const address = server.address()
+    bound = address === null || typeof address === 'string' ? undefined : { host: address.address, port: address.port }
+    leaveEntrance = dialer.entrance?.()?.open(server, { flows: flowCount, connections, handshakeMs: limits.handshakeMs, accept })
+    return bound!
   }
 
   async function shut(graceMs: number): Promise<void> {
+    leaveEntrance?.()
+    bound = undefined
     const stopped = server.listening ? once(server, 'close') : undefined
     server.close()
     http.close()
@@ -175,8 +232,7 @@ export function createProxy({ dialer }: ProxyNeeds, { observer = silent, limits:
   const proxy: LocalProxy = {
     listen,
     get address() {
-      const bound = server.address()
-      return bound === null || typeof bound === 'string' ? undefined : { host: bound.address, port: bound.port }
+      return bound
     },
     accept,
     close: (graceMs = CLOSE_GRACE_MS) => {

@@ -44,6 +44,24 @@ test('a pooled stream serves only requests of the same destination and parameter
   assert.equal(await ask('a.test', 'Byway-Country: de\r\nByway-Session: 1\r\n'), 5)
 })
 
+test('without a session each connection of an application gets streams of its own, with one they share', async (t) => {
+  const origin = await httpOrigin(t, (_request, response) => response.end('ok'))
+  const dialer = loopbackDialer()
+  const { port } = await startProxy(t, dialer)
+  const ask = async (headers: string) => {
+    const client = await RawClient.connect(t, port)
+    for (let answers = 1; answers <= 2; answers++) {
+      client.write(`GET http://a.test:${origin}/ HTTP/1.1\r\nHost: a.test:${origin}\r\n${headers}\r\n`)
+      await client.until((received) => received.toString().split('\r\n\r\nok').length > answers)
+      await setImmediate()
+    }
+    return dialer.requests.length
+  }
+  assert.deepEqual([await ask(''), await ask('')], [1, 2])
+  const named = 'Byway-Session: s\r\n'
+  assert.deepEqual([await ask(named), await ask(named)], [3, 3])
+})
+
 test('a pooled stream the origin closed is not used, and one found dead costs a repeat, not an error', async (t) => {
   let connections = 0
   const origin = await startOrigin(t, (socket) => {

@@ -1,7 +1,8 @@
 /**
  * Streams for plain HTTP requests, dialled by the dialer and kept warm between requests.
  *
- * A pooled stream serves only requests with the same destination and the same route parameters. It is Node's own http.Agent with the
+ * A pooled stream serves only requests with the same destination and the same route parameters; without a named session, which would hold on to
+ * an exit, also only those of one connection of an application, so that each of its connections may leave elsewhere. It is Node's own http.Agent with the
  * dialer in place of `net.connect`; the few socket methods the agent expects of a stream are given to it.
  */
 import { Agent, type ClientRequest } from 'node:http'
@@ -21,6 +22,8 @@ const END_GRACE_MS = 1_000
 
 /** Travels through the request options of `http.request` to the agent. */
 export interface PoolOptions extends DialRequest {
+  /** The application's connection. */
+  client: object
   signal: AbortSignal
 }
 
@@ -35,6 +38,8 @@ export class FlowAgent extends Agent {
   readonly #dialer: Dialer
   readonly #idleMs: number
   readonly #idle = new Map<Duplex, NodeJS.Timeout>()
+  readonly #clients = new WeakMap<object, number>()
+  #lastClient = 0
 
   /** `idleMs` 0: every request gets a stream of its own. */
   constructor(dialer: Dialer, idleMs: number) {
@@ -44,8 +49,9 @@ export class FlowAgent extends Agent {
   }
 
   override getName(options?: object): string {
-    const { destination, parameters } = flowOf(options)
-    return `${formatDestination(destination)} ${parametersKey(parameters)}`
+    const { destination, parameters, client } = flowOf(options)
+    const held = parameters.sessionId !== undefined || parameters.split !== undefined
+    return `${formatDestination(destination)} ${parametersKey(parameters)} ${held ? '' : this.#numberOf(client)}`
   }
 
   override createConnection(options: object, callback: (error: Error | null, stream: Duplex) => void): undefined {
@@ -82,6 +88,12 @@ export class FlowAgent extends Agent {
     this.#forget(stream)
     stream.off('end', close)
     super.reuseSocket(stream, request)
+  }
+
+  #numberOf(client: object): number {
+    const number = this.#clients.get(client) ?? ++this.#lastClient
+    this.#clients.set(client, number)
+    return number
   }
 
   /** Closes what no request uses. */

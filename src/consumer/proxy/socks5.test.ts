@@ -126,8 +126,15 @@ const rows: Row[] = [
   {
     name: 'UDP ASSOCIATE',
     input: bytes(noAuth, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0),
-    replies: NONE + refusal(7),
-    result: 'PROXY_COMMAND_UNSUPPORTED',
+    replies: NONE,
+    result: 'associate 0',
+  },
+  {
+    name: 'UDP ASSOCIATE from a known port, with a login',
+    input: bytes(withPassword, login('any-country-de'), 5, 3, 0, 4, Buffer.alloc(16), 1, 187),
+    replies: PASSWORD + LOGGED_IN,
+    result: 'associate 443',
+    account: 'any',
   },
   {
     name: 'RESOLVE of Tor',
@@ -191,6 +198,7 @@ function run(chunks: readonly Buffer[]): { replies: string; result: string; step
     replies += step.reply.toString('hex')
     const later = Buffer.concat(chunks.slice(i + 1)).toString('latin1')
     if (step.kind === 'refused') return { replies, result: step.error.code, step, rest: '' }
+    if (step.kind === 'associate') return { replies, result: `associate ${step.port}`, step, rest: later }
     if (step.kind === 'request') {
       return { replies, result: `${step.destination.host}:${step.destination.port}`, step, rest: step.rest.toString('latin1') + later }
     }
@@ -203,7 +211,7 @@ function check(row: Row, chunks: readonly Buffer[]): void {
   assert.equal(result, row.result)
   assert.equal(replies, row.replies)
   assert.equal(rest, row.rest ?? '')
-  if (row.account !== undefined) assert.equal(step?.kind === 'request' && step.parameters.account, row.account)
+  if (row.account !== undefined) assert.equal(step !== undefined && 'parameters' in step && step.parameters.account, row.account)
 }
 
 for (const row of rows) {

@@ -4,7 +4,8 @@
  *   greeting ──> [authentication ──>] request ──> done        any step may refuse
  *
  * Bytes may come split anywhere or all at once; what follows the request belongs to the flow and is handed back. It never holds more than
- * one unfinished message. CONNECT only: BIND and UDP are answered 0x07. A name stays a name: it is resolved by the exit or not at all.
+ * one unfinished message. CONNECT and UDP ASSOCIATE; BIND is answered 0x07, for nobody can connect to an exit through its owner's NAT.
+ * A name stays a name: it is resolved by the exit or not at all.
  */
 import { type Destination, parseDestination } from '../../protocol/destination.ts'
 import { BywayError, type ErrorCode } from '../../protocol/errors.ts'
@@ -19,6 +20,7 @@ const AUTH_VERSION = 0x01
 const AUTH_SUCCEEDED = 0x00
 const AUTH_FAILED = 0x01
 const COMMAND_CONNECT = 0x01
+const COMMAND_ASSOCIATE = 0x03
 const ATYP_IPV4 = 0x01
 const ATYP_DOMAIN = 0x03
 const ATYP_IPV6 = 0x04
@@ -27,10 +29,12 @@ const ATYP_IPV6 = 0x04
 export type SocksStep =
   | { kind: 'more'; reply: Buffer }
   | { kind: 'request'; reply: Buffer; destination: Destination; parameters: RouteParameters; rest: Buffer }
+  /** `port` is where the application says its datagrams will come from; 0 when it does not know yet. */
+  | { kind: 'associate'; reply: Buffer; port: number; parameters: RouteParameters }
   | { kind: 'refused'; reply: Buffer; error: BywayError }
 
 export interface SocksParser {
-  /** Not to be called again after `request` or `refused`. */
+  /** Not to be called again after anything but `more`. */
   push(chunk: Uint8Array): SocksStep
 }
 
@@ -49,6 +53,7 @@ export function createSocksParser(): SocksParser {
         pending = pending.subarray(message.bytes)
         if (message.reply !== undefined) replies.push(message.reply)
         if (message.parameters !== undefined) parameters = message.parameters
+        if (message.port !== undefined) return { kind: 'associate', reply: Buffer.concat(replies), port: message.port, parameters }
         if (message.destination !== undefined) {
           return { kind: 'request', reply: Buffer.concat(replies), destination: message.destination, parameters, rest: pending }
         }
@@ -65,8 +70,9 @@ export function createSocksParser(): SocksParser {
 
 /** One whole message: how long it was and where it leads. */
 type Message = { bytes: number; reply?: Buffer } & (
-  | { next: 'authentication' | 'request'; parameters?: RouteParameters; destination?: undefined }
-  | { destination: Destination; parameters?: undefined; next?: undefined }
+  | { next: 'authentication' | 'request'; parameters?: RouteParameters; destination?: undefined; port?: undefined }
+  | { destination: Destination; parameters?: undefined; next?: undefined; port?: undefined }
+  | { port: number; destination?: undefined; parameters?: undefined; next?: undefined }
 )
 
 /** Each looks at the start of the buffer: a message, or undefined while bytes are missing. What can be judged early is. */
@@ -100,12 +106,12 @@ const READERS: Readonly<Record<'greeting' | 'authentication' | 'request', (buffe
   request: (buffer) => {
     const [version, command, reserved, type, first] = buffer
     if (version !== undefined && version !== SOCKS_VERSION) throw refuse(requestFailed, 'PROXY_MALFORMED', 'not a SOCKS5 request')
-    if (command !== undefined && command !== COMMAND_CONNECT) {
+    if (command !== undefined && command !== COMMAND_CONNECT && command !== COMMAND_ASSOCIATE) {
       throw refuse(
         requestFailed,
         'PROXY_COMMAND_UNSUPPORTED',
-        'the SOCKS5 command is not CONNECT',
-        'BIND and UDP ASSOCIATE are not served.',
+        'the SOCKS5 command is neither CONNECT nor UDP ASSOCIATE',
+        'BIND is not served: nobody can connect to an exit through its owner’s NAT.',
       )
     }
     if (reserved !== undefined && reserved !== 0)
@@ -116,6 +122,8 @@ const READERS: Readonly<Record<'greeting' | 'authentication' | 'request', (buffe
     const { start, end } = address.span(first)
     if (start === end) throw refuse(requestFailed, 'DESTINATION_INVALID', 'the name in the SOCKS5 request is empty')
     if (buffer.length < end + 2) return undefined
+    // The address is the application's own, often one behind some NAT or none at all: the connection itself says who asks.
+    if (command === COMMAND_ASSOCIATE) return { bytes: end + 2, port: buffer.readUInt16BE(end) }
     const destination = attempt(requestFailed, () => parseDestination(address.text(buffer.subarray(start, end)), buffer.readUInt16BE(end)))
     return { bytes: end + 2, destination }
   },

@@ -27,7 +27,7 @@ export function loopbackDialer(): LoopbackDialer {
       })
       streams.push(stream)
       const { country = 'zz', sessionId = 'none' } = request.parameters
-      return { stream, route: { sessionId, country, pricePerGib: 20_000n, provider: '0xp' } }
+      return { stream, route: { sessionId, country, pricePerGib: 20_000n, provider: '0xp', hops: 1 } }
     },
   }
 }

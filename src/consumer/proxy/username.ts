@@ -1,28 +1,36 @@
 /**
  * What an application asks of a route, written into the proxy username as the market does:
  *
- *   ACCOUNT[-country-xx][-city-NAME][-asn-N][-type-residential|hosting][-session-ID][-sessionduration-MIN][-maxprice-DOLLARS]
- *          [-provider-KEY][-strict-1]
+ *   ACCOUNT[-country-xx][-region-NAME][-city-NAME][-asn-N][-type-residential|hosting|mobile][-session-ID][-sessionduration-MIN]
+ *          [-split-N][-maxprice-DOLLARS][-provider-KEY][-strict-1][-hops-N]
  *
  * The same keys may come as `Byway-*` request headers (`Byway-Country: de`). Nothing is ignored: an unknown key, a key given twice or a
  * value out of range refuses the request and says why, because traffic through the wrong country is worse than none.
  */
 import { parseDollars } from '../../protocol/dollars.ts'
 import { BywayError } from '../../protocol/errors.ts'
+import { LINES, type Line } from '../../protocol/offer.ts'
+import { MAX_HOPS } from '../places.ts'
 
 export interface RouteParameters {
   account: string
   /** Lower-case ISO 3166 code. */
   country?: string
+  region?: string
   city?: string
   asn?: number
-  type?: 'residential' | 'hosting'
+  /** The kind of line. */
+  type?: Exclude<Line, 'unstated'>
   /** Flows with one session id leave through one exit while it lasts; without, each flow may leave elsewhere. */
   sessionId?: string
   sessionMinutes: number
   /** Units per GiB. */
   maxPricePerGib?: bigint
   provider?: string
+  /** Nodes on the way, the exit included; the owner's setting when not given. */
+  hops?: number
+  /** Flows are spread over so many exits; those to one destination use the same. */
+  split?: number
   /** Fail rather than move to another provider when the one of the session leaves. */
   strict: boolean
 }
@@ -35,13 +43,28 @@ const MAX_ASN = 2 ** 32 - 1
 
 // --- Our choices. ---
 export const DEFAULT_ACCOUNT = 'any'
+/** More exits than a page has servers are of no use. */
+const MAX_SPLIT = 16
 /** Longer ids and keys than any market uses, short enough to keep as map keys. */
 const MAX_VALUE_BYTES = 128
 const HEADER_PREFIX = 'byway-'
 
 const WORD = /^[A-Za-z0-9_.]+$/
 
-const KEYS = ['country', 'city', 'asn', 'type', 'session', 'sessionduration', 'maxprice', 'provider', 'strict'] as const
+const KEYS = [
+  'country',
+  'region',
+  'city',
+  'asn',
+  'type',
+  'session',
+  'sessionduration',
+  'split',
+  'maxprice',
+  'provider',
+  'strict',
+  'hops',
+] as const
 type Key = (typeof KEYS)[number]
 
 /** Spellings of other gateways, so that a scraper works by changing the host. */
@@ -52,6 +75,9 @@ const ALIASES: Readonly<Record<string, Key>> = {
   ttl: 'sessionduration',
   lifetime: 'sessionduration',
 }
+
+const TYPES = LINES.filter((line) => line !== 'unstated')
+const TYPE_ALIASES: Readonly<Record<string, string>> = { datacenter: 'hosting', isp: 'residential', cellular: 'mobile' }
 
 type Given = Map<Key, string>
 
@@ -122,6 +148,9 @@ const READERS: Readonly<Record<Key, (parameters: RouteParameters, value: string)
     if (!/^[A-Za-z]{2}$/.test(value)) throw invalid('country', 'must be a two-letter country code')
     parameters.country = value.toLowerCase()
   },
+  region: (parameters, value) => {
+    parameters.region = value.toLowerCase()
+  },
   city: (parameters, value) => {
     parameters.city = value.toLowerCase()
   },
@@ -129,14 +158,18 @@ const READERS: Readonly<Record<Key, (parameters: RouteParameters, value: string)
     parameters.asn = integer('asn', value, 1, MAX_ASN)
   },
   type: (parameters, value) => {
-    if (value !== 'residential' && value !== 'hosting') throw invalid('type', 'must be residential or hosting')
-    parameters.type = value
+    const type = TYPES.find((known) => known === (TYPE_ALIASES[value] ?? value))
+    if (type === undefined) throw invalid('type', `must be ${TYPES.join(', ')}`)
+    parameters.type = type
   },
   session: (parameters, value) => {
     parameters.sessionId = value
   },
   sessionduration: (parameters, value) => {
     parameters.sessionMinutes = integer('sessionduration', value, 1, MAX_SESSION_MINUTES)
+  },
+  split: (parameters, value) => {
+    parameters.split = integer('split', value, 2, MAX_SPLIT)
   },
   maxprice: (parameters, value) => {
     const price = parseDollars(value)
@@ -145,6 +178,9 @@ const READERS: Readonly<Record<Key, (parameters: RouteParameters, value: string)
   },
   provider: (parameters, value) => {
     parameters.provider = value
+  },
+  hops: (parameters, value) => {
+    parameters.hops = integer('hops', value, 1, MAX_HOPS)
   },
   strict: (parameters, value) => {
     if (value !== '0' && value !== '1') throw invalid('strict', 'must be 0 or 1')

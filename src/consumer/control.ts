@@ -1,0 +1,236 @@
+/**
+ * The control link of a session: kept alive, found silent before a person would notice, and replaced by another when it breaks.
+ *
+ * While flows carry bytes something is heard all the time, so two seconds of silence mean that the way is dead. A session whose way is dead is
+ * *away*: new flows go elsewhere, and it rejoins over whatever way answers first.
+ */
+import type { Clock } from '../protocol/clock.ts'
+import { asBywayError, BywayError } from '../protocol/errors.ts'
+import type { Outage } from '../protocol/flow.ts'
+import { EXPORTER_LABEL, type Message, type MessageBody, type MessageName } from '../protocol/messages.ts'
+import type { Link } from '../tunnel/index.ts'
+import { type Budget, RETRY_BYTES } from './budget.ts'
+import { pause } from './pause.ts'
+
+/** Without flows nobody waits, and each ping is traffic somebody pays for with battery. */
+const IDLE = { pingEveryMs: 5_000, silenceLimitMs: 15_000 }
+/** With flows: noticed within two seconds, after two pings without an answer on a line as slow as a satellite's. */
+const BUSY = { pingEveryMs: 500, silenceLimitMs: 1_250 }
+
+/** Who is waited for and does not even answer a ping in this time, and some of its round trips more, is taken for dead. A person notices a third of a second. */
+const DOUBT_MS = 200
+const DOUBT_ROUND_TRIPS = 4
+/** Round trips of which the longest counts: a machine that is busy now and then is not dead. */
+const RECENT_ROUND_TRIPS = 8
+/** Pauses between attempts double so often, and differ by half: sessions that lost their ways together do not look for others together. */
+const MAX_DOUBLINGS = 2
+const JITTER = 0.5
+
+export interface ControlNeeds {
+  clock: Clock
+  outage: Outage
+  budget: Budget
+  /** A number in [0, 1). */
+  random(): number
+  /** Another link to the same provider, by any way. */
+  connect(signal: AbortSignal): Promise<Link>
+  /** Says `rejoin` on it and returns the answer. */
+  rejoin(link: Link, signal: AbortSignal): Promise<MessageBody<'rejoined'>>
+  /** Whether flows are open. */
+  busy(): boolean
+  onMessage(message: Message): void
+  /** The way is dead, as far as we know; `cutOff` when its owner said so. */
+  onAway(cutOff: boolean): void
+  /** The session goes on over another link. Links of before `lostAtMs` belong to a way that is dead. */
+  onRejoined(answer: MessageBody<'rejoined'>, lostAtMs: number): void
+  /** The link that seemed dead was only slow. */
+  onBack(): void
+  /** No way led back in time, or the provider broke the rules or ended the session. */
+  onGone(error: BywayError): void
+}
+
+export class Control {
+  readonly #needs: ControlNeeds
+  readonly #timer: NodeJS.Timeout
+  #link: Link
+  #lastHeardMs: number
+  #lastPingMs: number
+  #rejoining: AbortController | undefined
+  #roundTripMs: number | undefined
+  readonly #recent: number[] = []
+  #doubting = false
+  #closed = false
+
+  constructor(link: Link, needs: ControlNeeds) {
+    this.#needs = needs
+    this.#link = link
+    this.#lastHeardMs = needs.clock.nowMs()
+    this.#lastPingMs = this.#lastHeardMs
+    this.#timer = setInterval(() => this.#tick(), BUSY.pingEveryMs)
+    this.#listen(link)
+  }
+
+  /** The way to the provider is dead, as far as we know; another is looked for. */
+  get away(): boolean {
+    return this.#rejoining !== undefined
+  }
+
+  /** Of the last ping that was answered. */
+  get roundTripMs(): number | undefined {
+    return this.#roundTripMs
+  }
+
+  /** Lost while away: what matters is said again after rejoining. */
+  send<N extends MessageName>(name: N, body: MessageBody<N>): void {
+    this.#link.send(name, body)
+  }
+
+  exportKeyingMaterial(): Buffer {
+    return this.#link.wire.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0))
+  }
+
+  /** The provider said something, here or on a flow link. */
+  heard(): void {
+    this.#lastHeardMs = this.#needs.clock.nowMs()
+  }
+
+  #listen(link: Link): void {
+    link.listen({
+      onMessage: (message) => {
+        this.heard()
+        // It was only slow.
+        if (this.#link === link) this.#rejoining?.abort()
+        if (message.name === 'pong') this.#pong(Number(message.body.nonce))
+        else this.#needs.onMessage(message)
+      },
+      onData: () => this.#gone(new BywayError('MESSAGE_UNEXPECTED', 'data on a control link')),
+      onClose: (error) => {
+        if (this.#link !== link || this.#closed) return
+        if (error?.code.startsWith('MESSAGE_')) this.#gone(error)
+        else void this.#rejoin()
+      },
+    })
+  }
+
+  #pong(askedAtMs: number): void {
+    this.#roundTripMs = Math.max(0, this.#needs.clock.nowMs() - askedAtMs)
+    this.#recent.push(this.#roundTripMs)
+    if (this.#recent.length > RECENT_ROUND_TRIPS) this.#recent.shift()
+  }
+
+  /** Asks for a sign of life now, and looks for another way if none comes in a moment. */
+  doubt(): void {
+    // Without a round trip there is no telling how long a moment is here.
+    if (this.#doubting || this.away || this.#closed || this.#recent.length === 0) return
+    this.#doubting = true
+    const fromMs = this.#needs.clock.nowMs()
+    if (this.#lastHeardMs >= this.#lastPingMs) this.#askedMs = fromMs
+    this.#lastPingMs = fromMs
+    this.#link.send('ping', { nonce: BigInt(fromMs) })
+    const judge = () => {
+      this.#doubting = false
+      if (this.#lastHeardMs < fromMs && !this.#closed) void this.#rejoin()
+    }
+    // What came in while this process was busy is read before it is judged.
+    setTimeout(() => setImmediate(judge), DOUBT_MS + DOUBT_ROUND_TRIPS * Math.max(...this.#recent)).unref()
+  }
+
+  #tick(): void {
+    const nowMs = this.#needs.clock.nowMs()
+    const { pingEveryMs, silenceLimitMs } = this.#needs.busy() ? BUSY : IDLE
+    if (nowMs - this.#lastPingMs >= pingEveryMs && !this.#link.closed) {
+      // Silence counts from a question that could have been answered.
+      if (this.#lastHeardMs >= this.#lastPingMs) this.#askedMs = nowMs
+      this.#lastPingMs = nowMs
+      this.#link.send('ping', { nonce: BigInt(nowMs) })
+    }
+    if (this.#lastHeardMs < this.#askedMs && nowMs - this.#askedMs > silenceLimitMs) void this.#rejoin()
+  }
+  #askedMs = 0
+
+  /** Tries until the provider answers on another link, the old one speaks again, or it is too late. */
+  async #rejoin(cutOff = false): Promise<void> {
+    if (this.#rejoining !== undefined || this.#closed) return
+    const given = new AbortController()
+    this.#rejoining = given
+    const lostAtMs = this.#needs.clock.nowMs()
+    const { limitMs, againMs } = this.#needs.outage
+    this.#needs.onAway(cutOff)
+    // An attempt that hangs must not prolong it.
+    const signal = AbortSignal.any([given.signal, AbortSignal.timeout(limitMs)])
+    for (let attempt = 0; !given.signal.aborted && !this.#closed; attempt++) {
+      await this.#needs.budget.take(RETRY_BYTES, signal)
+      const last = await this.#tryToRejoin(signal, lostAtMs)
+      if (last === undefined) return
+      if (given.signal.aborted) break
+      if (last.code === 'SESSION_UNKNOWN') {
+        this.#gone(last)
+        return
+      }
+      if (signal.aborted) {
+        // What the last attempt ended with is that it was cut short.
+        this.#gone(new BywayError('PROVIDER_LOST', 'no way led back to the provider in time', { cause: last }))
+        return
+      }
+      const pauseMs = againMs * 2 ** Math.min(attempt, MAX_DOUBLINGS)
+      await pause(pauseMs * (1 - this.#needs.random() * JITTER), signal)
+    }
+    this.#rejoining = undefined
+    if (!this.#link.closed && !this.#closed) this.#needs.onBack()
+    // It broke for good in the moment it had spoken again.
+    if (this.#link.closed && !this.#closed) void this.#rejoin()
+  }
+
+  /** The way is dead, as its owner knows: the link need not fall silent first. */
+  lostWay(): void {
+    void this.#rejoin(true)
+  }
+
+  /** A better way was found: the session goes on over this link. Rejects, the link gone, when the provider does not agree. */
+  async moveTo(link: Link): Promise<void> {
+    if (this.#rejoining !== undefined || this.#closed) {
+      link.destroy()
+      return
+    }
+    const answer = await this.#needs.rejoin(link, new AbortController().signal)
+    this.#replace(link, answer, this.#needs.clock.nowMs())
+  }
+
+  /** Undefined when it worked. */
+  async #tryToRejoin(signal: AbortSignal, lostAtMs: number): Promise<BywayError | undefined> {
+    try {
+      const link = await this.#needs.connect(signal)
+      this.#replace(link, await this.#needs.rejoin(link, signal), lostAtMs)
+      return undefined
+    } catch (thrown) {
+      return asBywayError(thrown)
+    }
+  }
+
+  #replace(link: Link, answer: MessageBody<'rejoined'>, lostAtMs: number): void {
+    const old = this.#link
+    this.#link = link
+    this.#rejoining = undefined
+    old.unlisten()
+    old.destroy()
+    if (this.#closed) {
+      link.close()
+      return
+    }
+    this.heard()
+    this.#askedMs = 0
+    this.#needs.onRejoined(answer, lostAtMs)
+    this.#listen(link)
+  }
+
+  #gone(error: BywayError): void {
+    if (!this.#closed) this.#needs.onGone(error)
+  }
+
+  close(): void {
+    this.#closed = true
+    clearInterval(this.#timer)
+    this.#rejoining?.abort()
+    this.#link.close()
+  }
+}

@@ -1,0 +1,96 @@
+/** One connection of an application at the entrance, until it is a flow, the main thread's, or gone. */
+import { EPOLL, ERRNO } from '../../tunnel/fast/native.ts'
+import type { Inside } from '../../tunnel/fast/thread.ts'
+import { SOCKS_VERSION } from '../proxy/replies.ts'
+import { createSocksParser, type SocksStep } from '../proxy/socks5.ts'
+
+export type SocksRequest = Extract<SocksStep, { kind: 'request' }>
+
+export interface ArrivalNeeds {
+  /** Begins the flow asked for, which owns the descriptor then; `events`: what the loop told of it that matters later. False when it is not for us. */
+  serve(fd: number, request: SocksRequest, events: number): boolean
+  /** It is for the main thread. */
+  hand(fd: number, heard: Uint8Array, said: number): void
+  /** It is over here, one way or the other. */
+  onLeft(arrival: Arrival): void
+}
+
+export class Arrival {
+  readonly #inside: Inside
+  readonly #needs: ArrivalNeeds
+  readonly #fd: number
+  readonly #parser = createSocksParser()
+  #heard: Buffer = Buffer.alloc(0)
+  #said = 0
+  #ending = 0
+
+  constructor(inside: Inside, fd: number, needs: ArrivalNeeds) {
+    this.#inside = inside
+    this.#needs = needs
+    this.#fd = fd
+  }
+
+  onEvents(events: number): void {
+    this.#ending |= events & (EPOLL.HUP | EPOLL.RDHUP)
+    if ((events & EPOLL.ERR) !== 0) this.leave()
+    else if ((events & (EPOLL.IN | EPOLL.HUP | EPOLL.RDHUP)) !== 0) this.#read()
+  }
+
+  #read(): void {
+    const { native, small } = this.#inside.thread
+    const most = small.bytes.length
+    for (;;) {
+      const count = native.read(this.#fd, small.address, most)
+      if (count === -ERRNO.EINTR) continue
+      if (count <= 0) {
+        if (count === -ERRNO.EAGAIN) return
+        // An end in the middle of a handshake is for the main thread to judge.
+        if (this.#heard.length === 0) this.leave()
+        else this.#hand()
+        return
+      }
+      if (!this.#hear(Buffer.from(small.bytes.subarray(0, count)))) return
+      // What comes later the loop tells, but not an end that it told of already.
+      if (count < most && this.#ending === 0) return
+    }
+  }
+
+  /** False when it is no longer here. */
+  #hear(chunk: Buffer): boolean {
+    this.#heard = this.#heard.length === 0 ? chunk : Buffer.concat([this.#heard, chunk])
+    const step = this.#heard[0] === SOCKS_VERSION ? this.#parser.push(chunk) : undefined
+    if (step?.kind === 'more') return this.#say(step.reply)
+    if (step?.kind === 'request' && this.#say(step.reply)) {
+      if (this.#needs.serve(this.#fd, step, this.#ending)) {
+        this.#needs.onLeft(this)
+        return false
+      }
+    } else if (step?.kind === 'request') return false
+    this.#hand()
+    return false
+  }
+
+  #say(words: Uint8Array): boolean {
+    if (words.length === 0) return true
+    const { native, small } = this.#inside.thread
+    small.bytes.set(words)
+    this.#said += words.length
+    // The first bytes on a fresh connection: they fit, or it is gone.
+    if (native.send(this.#fd, small.address, words.length) === words.length) return true
+    this.leave()
+    return false
+  }
+
+  #hand(): void {
+    this.#inside.thread.loop.unwatch(this.#fd)
+    this.#needs.onLeft(this)
+    this.#needs.hand(this.#fd, this.#heard, this.#said)
+  }
+
+  /** Closes it. */
+  leave(): void {
+    this.#inside.thread.loop.unwatch(this.#fd)
+    this.#inside.thread.native.close(this.#fd)
+    this.#needs.onLeft(this)
+  }
+}
