@@ -25,12 +25,17 @@ export function testDiscovery(name: string, make: (clock: Clock) => Promise<Disc
     )
   })
 
-  test(`${name}: refuses an offer that is older, expired or not signed by its node`, async () => {
+  test(`${name}: refuses an offer that is older, expired, from the future or not signed by its node`, async () => {
     const discovery = await make(clock)
     const node = offeringNode()
     await discovery.announce(node.offer({ sequence: 7n }))
     await assert.rejects(discovery.announce(node.offer({ sequence: 6n })), { code: 'OFFER_STALE' })
     await assert.rejects(discovery.announce(node.offer({ sequence: 8n, expiresAt: BigInt(OFFERED_AT_S) })), { code: 'OFFER_EXPIRED' })
+    const tomorrow = BigInt(OFFERED_AT_S + 86_400)
+    await assert.rejects(discovery.announce(node.offer({ sequence: 2n ** 64n - 1n })), { code: 'OFFER_FUTURE' })
+    await assert.rejects(discovery.announce(node.offer({ sequence: 8n, issuedAt: tomorrow, expiresAt: tomorrow + 60n })), {
+      code: 'OFFER_FUTURE',
+    })
     const forged = node.offer({ sequence: 9n })
     await assert.rejects(discovery.announce({ ...forged, body: { ...forged.body, pricePerGib: 1n } }), { code: 'OFFER_SIGNATURE' })
     assert.deepEqual(

@@ -4,14 +4,17 @@ import { BywayError } from '../protocol/errors.ts'
 import { encodeOffer, readOffer, type SignedOffer } from '../protocol/offer.ts'
 import type { Discovery } from './index.ts'
 
-export function memoryDiscovery(clock: Clock): Discovery {
+/** `most`: how many are kept; those that were announced longest ago give way. */
+export function memoryDiscovery(clock: Clock, most = Number.POSITIVE_INFINITY): Discovery {
   const known = new Map<string, SignedOffer>()
   const nowS = () => Math.floor(clock.nowMs() / 1000)
   return {
     async announce(offer) {
       const read = readOffer(encodeOffer(offer), nowS())
       refuseStale(known.get(read.body.nodeKey), read)
+      known.delete(read.body.nodeKey)
       known.set(read.body.nodeKey, read)
+      if (known.size > most) known.delete(known.keys().next().value!)
     },
     async withdraw(nodeKey) {
       known.delete(nodeKey)
