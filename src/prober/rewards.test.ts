@@ -1,0 +1,84 @@
+/** From reports to leaves: who counts, what is paid, and that nobody is ever awarded less than before. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Hex } from '../protocol/bytes.ts'
+import { conclude, nextLeaves, type Observation, type Report, reportStatement } from './rewards.ts'
+
+const address = (n: number): Hex => `0x${n.toString(16).padStart(40, '0')}`
+const COMMITTEE = [1, 2, 3, 4].map(address)
+const PROVIDER = { operator: address(100), region: 'de', link: 'a', claimedMbps: 10n, uptime: 10_000n }
+/** A share of 10 Mbps in two seconds, trimmed by one of four. */
+const SHARE = 833_334n
+const said = (member: Hex, bytes: bigint, windowMs = 2_000n): Report => ({
+  member,
+  operator: PROVIDER.operator,
+  epoch: 7n,
+  bytes,
+  windowMs,
+})
+
+test('a member counts once, with its first report, and only if it was drawn', () => {
+  const honest = COMMITTEE.map((member) => said(member, SHARE))
+  assert.equal(conclude(PROVIDER, honest, COMMITTEE).guaranteedMbps, 10n, 'positive control')
+  const again = [...honest, said(COMMITTEE[0]!, 10n ** 12n), said(address(9), 10n ** 12n)]
+  assert.deepEqual(conclude(PROVIDER, again, COMMITTEE), conclude(PROVIDER, honest, COMMITTEE))
+  const other = honest.map((report) => ({ ...report, operator: address(101) }))
+  assert.equal(conclude(PROVIDER, other, COMMITTEE).rawMbps, 0n, 'of another provider nothing follows')
+})
+
+test('one liar of four neither raises what is guaranteed nor takes all of it', () => {
+  const three = COMMITTEE.slice(1).map((member) => said(member, SHARE))
+  assert.equal(conclude(PROVIDER, [said(COMMITTEE[0]!, 10n ** 12n), ...three], COMMITTEE).guaranteedMbps, 10n)
+  assert.equal(conclude(PROVIDER, three, COMMITTEE).guaranteedMbps, 6n, 'silence costs the share of one')
+  // Who claims to have counted in no time at all does not shorten the window.
+  assert.equal(conclude(PROVIDER, [said(COMMITTEE[0]!, SHARE, 1n), ...three], COMMITTEE).guaranteedMbps, 10n)
+})
+
+test('what is signed differs with what is said, and nothing else', () => {
+  const one = reportStatement(said(COMMITTEE[0]!, 5n))
+  assert.deepEqual(reportStatement(said(COMMITTEE[1]!, 5n)), one, 'the signer is not part of it')
+  const other = reportStatement(said(COMMITTEE[0]!, 6n))
+  assert.deepEqual({ ...other, content: one.content }, one, 'the same place')
+  assert.notEqual(other.content, one.content)
+  assert.notEqual(reportStatement({ ...said(COMMITTEE[0]!, 5n), epoch: 8n }).counter, one.counter)
+})
+
+const observation = fc.record({
+  operator: fc.integer({ min: 1, max: 6 }).map(address),
+  region: fc.constantFrom('de', 'us'),
+  link: fc.constantFrom('a', 'b', 'c'),
+  claimedMbps: fc.bigInt({ min: 0n, max: 1_000n }),
+  uptime: fc.bigInt({ min: 0n, max: 10_000n }),
+  rawMbps: fc.constant(0n),
+  guaranteedMbps: fc.bigInt({ min: 0n, max: 1_000n }),
+})
+const observations: fc.Arbitrary<Observation[]> = fc
+  .array(observation, { maxLength: 6 })
+  .map((all) => [...new Map(all.map((seen) => [seen.operator, seen])).values()])
+const REGIONS = new Map([
+  ['de', { multiplier: 10_000n, nodes: 2n, progress: 10_000n }],
+  ['us', { multiplier: 50_000n, nodes: 1n, progress: 5_000n }],
+])
+
+test('no epoch awards more than its budget, or takes anything back; who proved nothing gets nothing', () => {
+  const budget = fc.bigInt({ min: 0n, max: 10n ** 24n })
+  fc.assert(
+    fc.property(observations, observations, budget, (first, second, amount) => {
+      const before = nextLeaves([], amount, first, REGIONS)
+      const after = nextLeaves(before, amount, second, REGIONS)
+      const of = (leaves: typeof before, who: Hex) => leaves.find(({ operator }) => operator === who)?.cumulative ?? 0n
+      const total = (leaves: typeof before) => leaves.reduce((sum, { cumulative }) => sum + cumulative, 0n)
+      assert.ok(total(before) <= amount && total(after) <= 2n * amount)
+      for (const { operator, cumulative } of before) assert.ok(of(after, operator) >= cumulative)
+      assert.deepEqual(nextLeaves([], amount, first, REGIONS), before, 'and everybody computes the same')
+    }),
+  )
+  const idle = { ...PROVIDER, rawMbps: 0n, guaranteedMbps: 0n }
+  const busy = { ...PROVIDER, operator: address(101), link: 'b', rawMbps: 20n, guaranteedMbps: 20n }
+  const small = { ...PROVIDER, operator: address(102), link: 'c', rawMbps: 10n, guaranteedMbps: 10n }
+  assert.deepEqual(nextLeaves([], 1_000n, [idle, busy, small], REGIONS), [
+    { operator: busy.operator, cumulative: 500n },
+    { operator: small.operator, cumulative: 500n },
+  ])
+})

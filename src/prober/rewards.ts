@@ -1,0 +1,91 @@
+/** From reports to leaves: what an epoch adds to what each operator was ever awarded. Pure; anybody with the reports computes the same. */
+
+import type { RewardLeaf, Statement } from '../chain/index.ts'
+import { mostCorrupt, provenBandwidth } from '../economy/bandwidth.ts'
+import { capacityRewards, regionWeight } from '../economy/multiplier.ts'
+import { type Hex, keccak } from '../protocol/bytes.ts'
+
+/** What one member of a committee says of one operator in one epoch. */
+export interface Report {
+  readonly member: Hex
+  readonly operator: Hex
+  readonly epoch: bigint
+  /** Bytes it verified, and the window, which is the same for all members. */
+  readonly bytes: bigint
+  readonly windowMs: bigint
+}
+
+/** A provider as the probers found it. */
+export interface ProviderSeen {
+  readonly operator: Hex
+  readonly region: string
+  /** Providers behind one link are measured together and share what it earns. */
+  readonly link: string
+  readonly claimedMbps: bigint
+  /** Hundredths of a percent of the looks at which it answered. */
+  readonly uptime: bigint
+}
+
+export interface Observation extends ProviderSeen {
+  readonly rawMbps: bigint
+  readonly guaranteedMbps: bigint
+}
+
+const REPORT = keccak(Buffer.from('report'))
+
+/** What a member signs: it says one thing of an operator in an epoch, or it equivocates. */
+export function reportStatement({ operator, epoch, bytes, windowMs }: Report): Statement {
+  const word = (value: bigint) => value.toString(16).padStart(64, '0')
+  return {
+    kind: REPORT,
+    stream: keccak(Buffer.from(operator.slice(2).padStart(64, '0'), 'hex')),
+    counter: epoch,
+    content: keccak(Buffer.from(`${word(bytes)}${word(windowMs)}`, 'hex')),
+  }
+}
+
+/**
+ * What the reports of one operator and epoch prove. A member counts once, its first report; only members of `committee` count, and one that says
+ * nothing counts as zero.
+ */
+export function conclude(seen: ProviderSeen, reports: readonly Report[], committee: readonly Hex[]): Observation {
+  const first = new Map<Hex, Report>()
+  for (const report of reports) if (report.operator === seen.operator && !first.has(report.member)) first.set(report.member, report)
+  const said = committee.map((member) => first.get(member))
+  // Members who disagree about the window did not measure in it: the longest that any of them says is the safe one.
+  const windowMs = said.reduce((most, report) => (report !== undefined && report.windowMs > most ? report.windowMs : most), 0n)
+  const counts = said.map((report) => report?.bytes ?? 0n)
+  const { rawMbps, guaranteedMbps } = provenBandwidth(counts, windowMs, mostCorrupt(committee.length))
+  return { ...seen, rawMbps, guaranteedMbps }
+}
+
+/** What a region counts for in the budget. */
+export interface RegionWeight {
+  readonly multiplier: bigint
+  readonly nodes: bigint
+  readonly progress: bigint
+}
+
+/** Leaves after the epoch: those before, and the budget by bandwidth x uptime x region. Sorted, so that everybody's tree is the same. */
+export function nextLeaves(
+  before: readonly RewardLeaf[],
+  budget: bigint,
+  observations: readonly Observation[],
+  regions: ReadonlyMap<string, RegionWeight>,
+): RewardLeaf[] {
+  const parts = capacityRewards(
+    budget,
+    observations.map(({ link, guaranteedMbps, claimedMbps, uptime, region }) => {
+      const { multiplier, nodes, progress } = regions.get(region) ?? { multiplier: 0n, nodes: 0n, progress: 0n }
+      // Paid for what was proven, and never for more than was claimed: the bond covers the claim.
+      const paidMbps = guaranteedMbps < claimedMbps ? guaranteedMbps : claimedMbps
+      return { link, guaranteedMbps: paidMbps, uptime, regionWeight: regionWeight(multiplier, nodes, progress) }
+    }),
+  )
+  const cumulative = new Map(before.map((leaf) => [leaf.operator, leaf.cumulative]))
+  for (const [i, { operator }] of observations.entries()) cumulative.set(operator, (cumulative.get(operator) ?? 0n) + parts[i]!)
+  return [...cumulative]
+    .filter(([, amount]) => amount > 0n)
+    .map(([operator, amount]) => ({ operator, cumulative: amount }))
+    .sort((a, b) => (a.operator < b.operator ? -1 : 1))
+}
