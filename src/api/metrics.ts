@@ -11,12 +11,29 @@ export const GAUGES = {
   sessions_open: 'Sessions that are open now',
   flows_open: 'Flows that are open now',
   providers_known: 'Providers with a valid offer',
+  network_contacts: 'Nodes of the network of offers (libp2p) that answered lately',
+  network_table: 'Nodes in the routing table of that network; 0 for a node that only looks',
+  network_offers_kept: 'Offers this node keeps for others there',
   unpaid_bytes: 'Bytes carried beyond the last valid voucher, over all sessions: what the provider has at risk',
   claimable_dollars: 'Dollars in accepted vouchers that are not claimed yet',
   deposit_left_dollars: 'Dollars of the open root that no voucher has spent',
+  index_lag_blocks: 'Blocks the explorer is behind the chain',
+  main_thread_delay_p99_seconds: 'How late the main thread was at most, in 99 % of the looks since the last scrape',
+  carrying_thread_delay_p99_seconds:
+    'How long what comes for the thread that carries bytes waits at most, in 99 % of the time since the last scrape',
+} as const
+
+/** Of a consumer's routes, by hop: `1/2` is the first of two. */
+export const HOP_GAUGES = {
+  hop_sessions: 'Sessions that are open now',
+  hop_away: 'Sessions whose way is dead for now',
+  hop_round_trip_seconds: 'Round trip of the last ping of the slowest session, through the hops before it',
 } as const
 
 export type GaugeName = keyof typeof GAUGES
+export type HopGaugeName = keyof typeof HOP_GAUGES
+/** One entry for each hop there is. */
+export type HopReading = Readonly<Record<HopGaugeName, number>>
 /** A gauge without a reader, or whose reader has nothing to say, is not exported: no number is better than a wrong one. */
 export type GaugeReaders = Partial<Record<GaugeName, () => number | undefined>>
 
@@ -27,11 +44,19 @@ export interface Metrics {
   readonly contentType: string
 }
 
+/** What there is to say of each hop now, by the label of the hop. */
+export type HopReader = () => ReadonlyMap<string, HopReading>
+
 /** A label is a word of ours (an error code, a direction). More values than this in one counter means ids have leaked into it. */
 const MAX_SERIES = 200
 const OVERFLOW = 'other'
 
-export function createMetrics(options: { version: string; warnings: Warnings; gauges: GaugeReaders }): Metrics {
+export function createMetrics(options: {
+  version: string
+  warnings: Warnings
+  gauges: GaugeReaders
+  hops?: HopReader | undefined
+}): Metrics {
   const registry = new Registry()
   const registers = [registry]
   // Memory, CPU, open files and event loop lag of the process, under their usual names.
@@ -46,6 +71,7 @@ export function createMetrics(options: { version: string; warnings: Warnings; ga
     const read = options.gauges[name]
     if (read !== undefined) gauge(name, help, registers, read)
   }
+  if (options.hops !== undefined) hopGauges(registers, options.hops)
   const warning = new Gauge({
     name: 'byway_warning',
     help: '1 while the warning stands',
@@ -74,6 +100,21 @@ export function createMetrics(options: { version: string; warnings: Warnings; ga
     },
     text: () => registry.metrics(),
     contentType: registry.contentType,
+  }
+}
+
+function hopGauges(registers: Registry[], read: HopReader): void {
+  for (const [name, help] of Object.entries(HOP_GAUGES) as [HopGaugeName, string][]) {
+    const own = new Gauge({
+      name: `byway_${name}`,
+      help,
+      labelNames: ['hop'],
+      registers,
+      collect: () => {
+        own.reset()
+        for (const [hop, reading] of read()) own.set({ hop }, reading[name])
+      },
+    })
   }
 }
 

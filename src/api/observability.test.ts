@@ -128,3 +128,14 @@ test('a level hides what is below it', () => {
     assert.equal(lines.length, 4 - LOG_LEVELS.indexOf(level), level)
   }
 })
+
+test('each hop has its own gauges, and one that is gone leaves none behind', async () => {
+  const reading = { hop_sessions: 1, hop_away: 0, hop_round_trip_seconds: 0.25 }
+  const hops = new Map([['1/2', reading]])
+  const metrics = createMetrics({ version: '1', warnings: createWarnings(() => 0), gauges: {}, hops: () => hops })
+  assert.equal(await value(metrics, 'byway_hop_round_trip_seconds{hop="1/2"}'), 0.25)
+  hops.clear()
+  hops.set('1/1', reading)
+  assert.equal(await value(metrics, 'byway_hop_sessions{hop="1/2"}'), undefined)
+  assert.equal(await value(metrics, 'byway_hop_sessions{hop="1/1"}'), 1)
+})
