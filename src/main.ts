@@ -2,37 +2,47 @@
 /** The `byway` command: wiring only. Each subcommand is one file in cli/. */
 import { setFlagsFromString } from 'node:v8'
 import { Command } from 'commander'
-import { claim } from './cli/claim.ts'
+import { addCommand, type CommandSpec } from './cli/add-command.ts'
+import { claim, claimShape } from './cli/claim.ts'
 import { config } from './cli/config.ts'
 import { connect } from './cli/connect.ts'
+import { deploy } from './cli/deploy.ts'
 import { doctor } from './cli/doctor.ts'
+import { ECONOMY } from './cli/economy-commands.ts'
+import { explore } from './cli/explore.ts'
 import { ledger } from './cli/ledger.ts'
 import { VERSION } from './cli/node.ts'
-import { createOutput, type Output } from './cli/output.ts'
-import { addSettings, type Env } from './cli/resolve.ts'
-import { type CommandName, keysOf } from './cli/settings.ts'
+import { offers, offersShape } from './cli/offers.ts'
+import { createOutput } from './cli/output.ts'
+import type { CommandName } from './cli/settings.ts'
 import { share } from './cli/share.ts'
 import { status } from './cli/status.ts'
 import { up } from './cli/up.ts'
 import { verify } from './cli/verify.ts'
-import { wallet } from './cli/wallet.ts'
+import { wallet, walletShape } from './cli/wallet.ts'
 
 // Each read of a socket makes a buffer outside V8's heap. By default V8 answers every 17 MB of them with a full collection, which took
 // 40 % of the CPU of a busy node (`npm run bench:profile`); counted with the heap they are freed by the cheap ones.
 setFlagsFromString('--external-memory-accounted-in-global-limit')
 
-type Run = (command: Command, env: Env, output: Output) => Promise<void>
-
-const COMMANDS: Record<CommandName, { about: string; run: Run }> = {
+const COMMANDS: Record<CommandName, CommandSpec> = {
   up: { about: 'Start the local exchange: a chain, providers, a consumer and its proxy, on this machine.', run: up },
   share: { about: 'Sell this line: carry traffic for others and be paid for every megabyte.', run: share },
   connect: { about: 'Open a local proxy through the exits others sell.', run: connect },
   status: { about: 'Show the running nodes: sessions, what is unpaid, warnings.', run: status },
-  wallet: { about: 'Show addresses and balances, and send dollars.', run: wallet },
+  offers: {
+    about: 'List what is on offer, best first, and why each offer stands where it stands.',
+    run: offers,
+    shape: offersShape,
+  },
+  wallet: { about: 'Show addresses and balances, and send dollars.', run: wallet, shape: walletShape },
   ledger: { about: 'Show every session with bytes, price and money, and the totals.', run: ledger },
-  claim: { about: 'Turn vouchers into dollars on chain.', run: claim },
+  claim: { about: 'Turn vouchers into dollars on chain.', run: claim, shape: claimShape },
   verify: { about: 'Recompute the ledger from vouchers and chain, and name the first difference.', run: verify },
   doctor: { about: 'Check what a node needs: chain, contracts, clock, disk, ports, offers.', run: doctor },
+  deploy: { about: 'Put all contracts on a chain and write down where they are.', run: deploy },
+  explore: { about: 'Show the exchange to everybody: nodes, prices, supply and votes, as a page and an API.', run: explore },
+  ...ECONOMY,
   config: { about: 'Show every setting, its value and where that comes from.', run: config },
 }
 
@@ -52,23 +62,7 @@ const program = new Command('byway')
   .configureOutput({ writeErr: () => {} })
   .showSuggestionAfterError()
 
-for (const [name, { about, run }] of Object.entries(COMMANDS) as [CommandName, (typeof COMMANDS)[CommandName]][]) {
-  const command = program
-    .command(name)
-    .description(about)
-    .exitOverride()
-    .configureOutput({ writeErr: () => {} })
-  addSettings(command, keysOf(name))
-  if (name === 'claim') {
-    command.option('--order <file>', 'Write an order that lets somebody else submit the claim for --submitter-fee, and send nothing.')
-    command.option('--submit <file>', 'Submit the claim order in a file, of any provider, and keep its fee.')
-  }
-  if (name === 'wallet') {
-    command.option('--send <dollars>', 'Send dollars from the wallet (with --to).')
-    command.option('--to <address>', 'Where to send them.')
-  }
-  command.action(() => run(command, env, output))
-}
+for (const [name, spec] of Object.entries(COMMANDS) as [CommandName, CommandSpec][]) addCommand(program, name, spec, env, output)
 
 try {
   if (process.argv.length <= 2) program.outputHelp()

@@ -18,7 +18,7 @@ const STOP_LIMIT_MS = 20_000
 const LOG_TAIL_LINES = 8
 
 const hex = z.string().transform((text) => text as Hex)
-const readyEvent = z.object({
+const nodeReady = z.object({
   event: z.literal('ready'),
   home: z.string(),
   wallet: hex,
@@ -29,20 +29,33 @@ const readyEvent = z.object({
   pricePerGib: z.string().optional(),
   proxy: z.object({ host: z.string(), port: z.number() }).optional(),
 })
+const explorerReady = z.object({ event: z.literal('ready'), home: z.string(), page: z.string() })
 const errorEvent = z.object({ event: z.literal('error'), code: z.string(), message: z.string(), hint: z.string().optional() })
 
-export interface Child {
+export interface Child<Ready = z.output<typeof nodeReady>> {
   name: string
   pid: number
   /** What the daemon said when it was ready. */
-  ready: z.output<typeof readyEvent>
+  ready: Ready
   /** Settles with CHILD_FAILED when the process ends unasked, and never after stop(). */
   ended: Promise<BywayError>
   stop(): Promise<void>
 }
 
 /** Starts `byway ARGS` and resolves when it is ready. Its log goes to `daemon.log` in its home. */
-export async function spawnNode(name: string, args: readonly string[], home: string, env: Env): Promise<Child> {
+export const spawnNode = (name: string, args: readonly string[], home: string, env: Env): Promise<Child> =>
+  spawnDaemon(nodeReady, name, args, home, env)
+/** The same for an explorer, which has no wallet. */
+export const spawnExplorer = (name: string, args: readonly string[], home: string, env: Env) =>
+  spawnDaemon(explorerReady, name, args, home, env)
+
+async function spawnDaemon<S extends z.ZodType>(
+  readyEvent: S,
+  name: string,
+  args: readonly string[],
+  home: string,
+  env: Env,
+): Promise<Child<z.output<S>>> {
   const logPath = join(home, 'daemon.log')
   const log = await open(logPath, 'a', 0o600)
   // The channel is what ties the child's life to ours: when this process ends, however it ends, the child notices and stops. A group of its
@@ -54,7 +67,7 @@ export async function spawnNode(name: string, args: readonly string[], home: str
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
     child.once('error', (error) => resolve(error.message))
   })
-  const { promise: ready, resolve, reject } = Promise.withResolvers<Child['ready']>()
+  const { promise: ready, resolve, reject } = Promise.withResolvers<z.output<S>>()
   let told: BywayError | undefined
   createInterface({ input: child.stdout! }).on('line', (line) => {
     const event: unknown = parse(line)

@@ -27,8 +27,16 @@ const CLAIM_TIMEOUT_MS = 300_000
 
 const units = z.string().transform(BigInt)
 const claimAnswer = z.object({
-  claims: z.array(z.object({ tx: z.string().transform((s) => s as `0x${string}`), vouchers: z.number(), amount: units, fee: units })),
+  claims: z.array(
+    z.object({ tx: z.string().transform((s) => s as `0x${string}`), vouchers: z.number(), amount: units, fee: units, burnt: units }),
+  ),
 })
+
+export function claimShape(command: Command): void {
+  command
+    .option('--order <file>', 'Write an order that lets somebody else submit the claim for --submitter-fee, and send nothing.')
+    .option('--submit <file>', 'Submit the claim order in a file, of any provider, and keep its fee.')
+}
 
 export async function claim(command: Command, env: Env, output: Output): Promise<void> {
   const { order, submit } = command.opts<{ order?: string; submit?: string }>()
@@ -40,8 +48,10 @@ export async function claim(command: Command, env: Env, output: Output): Promise
   for (const home of homes) {
     const claims = await progress.step(`claiming for ${home.name}`, () => claimHome(home, env))
     nodes.push({ name: home.name, claims })
-    for (const { tx, vouchers, amount, fee } of claims) {
-      output.line(`${home.name}: ${formatUsd(amount)} for ${vouchers} channels, fee ${formatUsd(fee)}, transaction ${tx}`)
+    for (const { tx, vouchers, amount, fee, burnt } of claims) {
+      output.line(
+        `${home.name}: ${formatUsd(amount)} for ${vouchers} channels, fee ${formatUsd(fee)}, burnt ${formatUsd(burnt)}, transaction ${tx}`,
+      )
     }
     if (claims.length === 0) output.line(`${home.name}: nothing to claim`)
   }

@@ -1,13 +1,17 @@
 /** `byway doctor`: checks what a node needs and says, for each fault, its code and the fix. */
 import { constants } from 'node:fs'
 import { access, mkdir, statfs } from 'node:fs/promises'
-import { connect } from 'node:net'
 import type { Command } from 'commander'
+import { absentContracts, createRpc, type Network } from '../chain/index.ts'
 import { folderDiscovery } from '../discovery/index.ts'
 import { systemClock } from '../protocol/clock.ts'
-import { asBywayError, BywayError, type ErrorCode } from '../protocol/errors.ts'
+import { asBywayError, BywayError } from '../protocol/errors.ts'
 import { silent } from '../protocol/observe.ts'
+import type { SignedOffer } from '../protocol/offer.ts'
+import { type Finding, judge } from '../tunnel/netcheck/index.ts'
+import { economyContracts } from './earnings.ts'
 import { type NodeHome, readHomes } from './homes.ts'
+import { measureNetwork } from './netcheck.ts'
 import { clientFor, networkFor } from './network.ts'
 import type { Output } from './output.ts'
 import { type Env, loadSettings, type Settings } from './resolve.ts'
@@ -15,37 +19,42 @@ import { type KeysOf, keysOf } from './settings.ts'
 
 type DoctorSettings = Settings<KeysOf<'doctor'>>['values']
 
-interface Finding {
-  check: string
-  ok: boolean
-  detail: string
-  code?: ErrorCode
-  fix?: string
-}
-
-/** Vouchers live off the chain's clock only at expiry; an hour apart is a fault somewhere. */
-const CLOCK_SLACK_S = 3_600
 /** The journal grows by about 400 bytes a voucher before it is compacted. */
 const LEAST_FREE_BYTES = 100 * 1024 * 1024
-const DIAL_TIMEOUT_MS = 3_000
+/** Visited at once; more nodes than this say nothing new about this machine's own line. */
+const MAX_VISITED = 8
 
 export async function doctor(command: Command, env: Env, output: Output): Promise<void> {
   const { values: settings } = await loadSettings(command, keysOf('doctor'), env)
   const homes = await readHomes(command, keysOf('doctor'), env).catch(() => [] as NodeHome<KeysOf<'doctor'>>[]) // none yet: the settings alone are checked
   const findings: Finding[] = [await checkDisk(settings.home)]
   const worlds = homes.length === 0 ? [settings] : [...new Map(homes.map((home) => [home.settings.rpc.join(), home.settings])).values()]
+  const offers = new Map<string, SignedOffer>()
+  let chainAheadS: number | undefined
   for (const world of worlds) {
-    findings.push(await checkChain(world, homes[0]))
-    findings.push(...(await checkOffers(world)))
+    const chain = await checkChain(world, homes[0])
+    findings.push(chain.finding)
+    chainAheadS ??= chain.aheadS
+    const found = await folderDiscovery(world.offers, { clock: systemClock, observer: silent }).offers()
+    findings.push(checkOffers(found.length, world.offers))
+    for (const offer of found) offers.set(offer.body.nodeKey, offer)
   }
-  output.result({ healthy: findings.every(({ ok }) => ok), findings }, () => {
-    for (const { ok, check, detail, code, fix } of findings) {
-      output.line(`${ok ? output.style('green', 'ok  ') : output.style('red', 'FAIL')}  ${check.padEnd(10)}  ${detail}`)
-      if (!ok) output.line(`      ${code}: ${fix}`)
+  const visited = [...offers.values()].toSorted(() => Math.random() - 0.5).slice(0, MAX_VISITED)
+  findings.push(...judge({ ...(await measureNetwork(visited, homes, env)), chainAheadS }))
+  output.result({ healthy: findings.every(({ level }) => level !== 'fault'), findings }, () => {
+    for (const { level, check, detail, code, fix } of findings) {
+      output.line(`${MARKS[level](output)}  ${check.padEnd(10)}  ${detail}`)
+      if (code !== undefined) output.line(`      ${code}: ${fix}`)
     }
   })
-  const fault = findings.find(({ ok }) => !ok)
+  const fault = findings.find(({ level }) => level === 'fault')
   if (fault !== undefined) throw new BywayError(fault.code ?? 'INTERNAL', `${fault.check}: ${fault.detail}`, { hint: fault.fix ?? '' })
+}
+
+const MARKS: Readonly<Record<Finding['level'], (output: Output) => string>> = {
+  ok: ({ style }) => style('green', 'ok  '),
+  note: ({ style }) => style('yellow', 'note'),
+  fault: ({ style }) => style('red', 'FAIL'),
 }
 
 async function checkDisk(home: string): Promise<Finding> {
@@ -55,10 +64,10 @@ async function checkDisk(home: string): Promise<Finding> {
     const { bavail, bsize } = await statfs(home)
     const free = bavail * bsize
     const detail = `${home} is writable, ${Math.floor(free / 1024 / 1024)} MiB free`
-    if (free >= LEAST_FREE_BYTES) return { check: 'disk', ok: true, detail }
+    if (free >= LEAST_FREE_BYTES) return { check: 'disk', level: 'ok', detail }
     return {
       check: 'disk',
-      ok: false,
+      level: 'fault',
       detail,
       code: 'DISK_FAILED',
       fix: 'Free some space: vouchers that cannot be written are not accepted.',
@@ -66,7 +75,7 @@ async function checkDisk(home: string): Promise<Finding> {
   } catch (thrown) {
     return {
       check: 'disk',
-      ok: false,
+      level: 'fault',
       detail: (thrown as Error).message,
       code: 'DISK_FAILED',
       fix: `Make ${home} writable, or name another --home.`,
@@ -74,47 +83,39 @@ async function checkDisk(home: string): Promise<Finding> {
   }
 }
 
-async function checkChain(settings: DoctorSettings, home: NodeHome<KeysOf<'doctor'>> | undefined): Promise<Finding> {
+async function checkChain(
+  settings: DoctorSettings,
+  home: NodeHome<KeysOf<'doctor'>> | undefined,
+): Promise<{ finding: Finding; aheadS?: number }> {
   try {
     const network = networkFor(settings, home?.genesis)
     const client = clientFor(settings, network)
     await client.check()
-    const ahead = (await client.blockTime()) - Math.floor(systemClock.nowMs() / 1000)
+    const aheadS = (await client.blockTime()) - Math.floor(systemClock.nowMs() / 1000)
     const detail = `chain ${network.chainId} answers, Channels at ${network.channels}`
-    if (ahead <= CLOCK_SLACK_S) return { check: 'chain', ok: true, detail }
-    const fix = 'Set this machine’s clock: the newest block is from its future, and channels would be used past their expiry.'
-    return { check: 'clock', ok: false, detail: `this clock is ${ahead} s behind the chain`, code: 'ROOT_EXPIRED', fix }
-  } catch (thrown) {
-    const error = asBywayError(thrown)
-    return { check: 'chain', ok: false, detail: error.message, code: error.code, fix: error.hint ?? 'Check --rpc.' }
-  }
-}
-
-async function checkOffers(settings: DoctorSettings): Promise<Finding[]> {
-  const discovery = folderDiscovery(settings.offers, { clock: systemClock, observer: silent })
-  const offers = await discovery.offers()
-  if (offers.length === 0) {
-    const fix = 'Name the folder of the exchange with --offers, or start a provider with `byway share`.'
-    return [{ check: 'offers', ok: false, detail: `no valid offer in ${settings.offers}`, code: 'NO_PROVIDER', fix }]
-  }
-  const reached = await Promise.all(offers.map(({ body }) => reachable(body.transports[0]!)))
-  const open = reached.filter((ok) => ok).length
-  const detail = `${offers.length} valid offers, ${open} reachable`
-  if (open > 0) return [{ check: 'offers', ok: true, detail }]
-  return [
-    { check: 'offers', ok: false, detail, code: 'PROVIDER_UNREACHABLE', fix: 'No provider accepts a connection: is the exchange running?' },
-  ]
-}
-
-function reachable({ host, port }: { host: string; port: number }): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: DIAL_TIMEOUT_MS })
-    const end = (ok: boolean) => () => {
-      socket.destroy()
-      resolve(ok)
+    const absent = await absentOn(settings, network)
+    if (absent.length > 0) {
+      const fix = 'Name the file of this chain with --contracts.'
+      return {
+        finding: { check: 'chain', level: 'fault', detail: `not there: ${absent.join(', ')}`, code: 'CONTRACT_MISSING', fix },
+        aheadS,
+      }
     }
-    socket.once('connect', end(true))
-    socket.once('error', end(false))
-    socket.once('timeout', end(false))
-  })
+    return { finding: { check: 'chain', level: 'ok', detail }, aheadS }
+  } catch (thrown) {
+    const { message, code, hint = 'Check --rpc.' } = asBywayError(thrown)
+    return { finding: { check: 'chain', level: 'fault', detail: message, code, fix: hint } }
+  }
+}
+
+/** Contracts of the economy that are named and not there. A node that only buys or sells for dollars may do without naming any. */
+async function absentOn(settings: DoctorSettings, network: Network): Promise<string[]> {
+  const contracts = economyContracts(settings, network)
+  return contracts === undefined ? [] : absentContracts(createRpc({ urls: settings.rpc, chainId: network.chainId }), contracts)
+}
+
+function checkOffers(count: number, folder: string): Finding {
+  if (count > 0) return { check: 'offers', level: 'ok', detail: `${count} valid offers` }
+  const fix = 'Name the folder of the exchange with --offers, or start a provider with `byway share`.'
+  return { check: 'offers', level: 'fault', detail: `no valid offer in ${folder}`, code: 'NO_PROVIDER', fix }
 }

@@ -20,6 +20,31 @@ export function formatUsd(units: bigint): string {
   return units < 0n ? `-$${formatDollars(-units)}` : `$${formatDollars(units)}`
 }
 
+const WEI_PER_SHOWN = 10n ** 9n
+const SHOWN_PER_ETHER = 10n ** 9n
+
+/** `0.000038191 ether`: rounded up to nine decimals, so that no fee is shown as nothing. */
+export function formatEther(wei: bigint): string {
+  const shown = (wei + WEI_PER_SHOWN - 1n) / WEI_PER_SHOWN
+  const fraction = (shown % SHOWN_PER_ETHER).toString().padStart(9, '0').replace(/0+$/, '')
+  return `${shown / SHOWN_PER_ETHER}${fraction === '' ? '' : `.${fraction}`} ether`
+}
+
+/** `2026-12-20 07:52 UTC`. */
+export function formatTime(unixS: number): string {
+  return `${new Date(unixS * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+}
+
+/** `in 21 d (2026-12-20 07:52 UTC)`, or `now`. */
+export function formatUntil(unixS: number, nowS: number): string {
+  return unixS <= nowS ? 'now' : `in ${formatDuration((unixS - nowS) * 1000)} (${formatTime(unixS)})`
+}
+
+/** `12.5 %` for 1250 hundredths of a percent. */
+export function formatPercent(hundredths: bigint | number): string {
+  return `${Number(hundredths) / 100} %`
+}
+
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE

@@ -14,15 +14,18 @@ const STEADY_MS = 30_000
 /** Ends in a row, none after a steady run: it will not do better the next time either. */
 const MOST_ENDS = 5
 
-export interface KeeperEvents {
+/** What a keeper needs of a process. */
+type Kept = Pick<Child, 'ended' | 'stop'>
+
+export interface KeeperEvents<C extends Kept = Child> {
   /** It ended, or could not be started, and is started again after the pause. */
   ended(error: BywayError, pauseMs: number): void
-  back(child: Child): void
+  back(child: C): void
 }
 
-export interface Keeper {
+export interface Keeper<C extends Kept = Child> {
   /** The node as it runs now, or ran last. */
-  readonly child: Child
+  readonly child: C
   /** Settles with the last error when the node cannot be kept running, and never after stop(). */
   readonly failed: Promise<BywayError>
   stop(): Promise<void>
@@ -34,10 +37,14 @@ export type Pause = (ms: number, signal: AbortSignal) => Promise<void>
 const realPause: Pause = (ms, signal) => delay(ms, undefined, { signal })
 
 /** Starts a node and keeps it running. `start` gets the node it replaces. Rejects when the first start fails. */
-export async function keepNode(start: (before?: Child) => Promise<Child>, events: KeeperEvents, pause = realPause): Promise<Keeper> {
+export async function keepNode<C extends Kept = Child>(
+  start: (before?: C) => Promise<C>,
+  events: KeeperEvents<C>,
+  pause = realPause,
+): Promise<Keeper<C>> {
   let child = await start()
   /** The one running, or the one being started in its place. */
-  let newest = Promise.resolve(child)
+  let newest: Promise<C> = (async () => child)()
   let ends = 0
   let pauseMs = FIRST_PAUSE_MS
   const stopping = new AbortController()
@@ -49,7 +56,7 @@ export async function keepNode(start: (before?: Child) => Promise<Child>, events
     events.ended(error, pauseMs)
   }
 
-  async function replace(before: Child): Promise<Child> {
+  async function replace(before: C): Promise<C> {
     for (;;) {
       await pause(pauseMs, stopping.signal)
       try {

@@ -7,9 +7,10 @@
  * This file opens a node: lock first, then keys, journal, chain client, log, metrics and the local API. What every daemon and every command that
  * signs needs, taken in the order that can be undone.
  */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { apiApp, type Routes, standardRoutes } from '../api/app.ts'
 import { createLog, type LogLevel } from '../api/log.ts'
-import { createMetrics, type GaugeReaders, type Metrics } from '../api/metrics.ts'
+import { createMetrics, type GaugeReaders, type HopReader, type Metrics } from '../api/metrics.ts'
 import { createObserver } from '../api/observer.ts'
 import { serveApi } from '../api/server.ts'
 import { socketPath } from '../api/socket.ts'
@@ -24,7 +25,9 @@ import { type Keys, openKeys } from '../wallet/keys.ts'
 import { acquireLock } from '../wallet/lock.ts'
 import type { HomePaths } from '../wallet/paths.ts'
 import type { Role } from '../wallet/records.ts'
+import { walletTurn } from '../wallet/turn.ts'
 import { Vault } from '../wallet/vault.ts'
+import { watchDescriptors } from './descriptors.ts'
 import { clientFor, type NetworkSettings, networkFor } from './network.ts'
 import type { Env } from './resolve.ts'
 import { traced } from './trace.ts'
@@ -37,6 +40,7 @@ export interface NodeOptions {
   settings: NetworkSettings & { passphraseFile?: string | undefined; logLevel?: LogLevel }
   env: Env
   gauges?: GaugeReaders
+  hops?: HopReader
 }
 
 export interface Node {
@@ -54,7 +58,7 @@ export interface Node {
   close(): Promise<void>
 }
 
-export async function openNode({ role, paths, settings, env, gauges = {} }: NodeOptions): Promise<Node> {
+export async function openNode({ role, paths, settings, env, gauges = {}, hops }: NodeOptions): Promise<Node> {
   const clock = systemClock
   const lock = await acquireLock(paths, clock.nowMs())
   const closers: (() => Promise<unknown>)[] = [() => lock.release()]
@@ -68,7 +72,12 @@ export async function openNode({ role, paths, settings, env, gauges = {} }: Node
     const genesis = (await readJournal(disk, paths.journal))?.records[0]
     const network = networkFor(settings, genesis?.kind === 'genesis' ? genesis : undefined)
     const warnings = createWarnings(clock.nowMs)
-    const metrics = createMetrics({ version: VERSION, warnings, gauges })
+    const metrics = createMetrics({
+      version: VERSION,
+      warnings,
+      gauges: { ...gauges, main_thread_delay_p99_seconds: mainDelay(closers) },
+      hops,
+    })
     const human = process.stderr.isTTY
     const log = createLog({
       level: settings.logLevel ?? 'info',
@@ -77,6 +86,7 @@ export async function openNode({ role, paths, settings, env, gauges = {} }: Node
       now: clock.nowMs,
     })
     const observer = traced(createObserver({ metrics, warnings, log }), env)
+    closers.push(watchDescriptors(observer))
     const { chainId, channels, dollar: token } = network
     const vault = await Vault.open(disk, paths.journal, { role, chainId, channels, token, wallet: wallet.address }, clock)
     closers.push(() => vault.close())
@@ -87,7 +97,7 @@ export async function openNode({ role, paths, settings, env, gauges = {} }: Node
       wallet,
       vault,
       network,
-      client: clientFor(settings, network),
+      client: clientFor(settings, network, walletTurn(paths)),
       observer,
       warnings,
       metrics,
@@ -101,5 +111,20 @@ export async function openNode({ role, paths, settings, env, gauges = {} }: Node
   } catch (thrown) {
     await close().catch((failure) => process.stderr.write(`${asBywayError(failure).message}\n`))
     throw thrown
+  }
+}
+
+/** Timers of the main thread are looked at this often; what Node reports includes it. */
+const LOOK_EVERY_MS = 5
+
+/** Reads how late they were since it was last asked, in seconds. */
+function mainDelay(closers: (() => Promise<unknown>)[]): () => number {
+  const delays = monitorEventLoopDelay({ resolution: LOOK_EVERY_MS })
+  delays.enable()
+  closers.push(async () => delays.disable())
+  return () => {
+    const ms = delays.percentile(99) / 1e6 - LOOK_EVERY_MS
+    delays.reset()
+    return Math.max(0, ms) / 1_000
   }
 }

@@ -151,7 +151,7 @@ test('the resolved view has every setting, masks what may be secret, and names t
   assert.equal(row('rpc')?.value, 'https://rpc.example/***')
   assert.equal(row('price')?.value, '0.30')
   assert.equal(row('price')?.source, '/home/x/config.toml')
-  assert.equal(row('channels')?.value, 'none: must be set')
+  assert.equal(row('channels')?.value, 'what contracts says')
   assert.ok(!JSON.stringify(rows).includes('secret'))
 })
 

@@ -84,6 +84,14 @@ export const dollars: SettingType<bigint> = scalar(
   formatDollars,
 )
 
+/** A price, or `auto`: what use of the region makes of it. */
+export const price: SettingType<bigint | 'auto'> = scalar(
+  'dollars',
+  'dollars with at most six decimals, such as 0.50, or auto',
+  (raw) => (raw === 'auto' ? raw : parseDollars(raw)),
+  (value) => (value === 'auto' ? value : formatDollars(value)),
+)
+
 export const port = wholeNumber('port', 0, 65_535)
 
 /** A name or address another machine could connect to: no scheme, no port, no spaces. */
@@ -100,6 +108,24 @@ export const address = scalar('address', 'an address of 0x and 40 hexadecimal di
 
 export const country = scalar('country', 'two letters, such as de (zz: not said)', (raw) =>
   /^[a-z]{2}$/i.test(raw) ? raw.toLowerCase() : undefined,
+)
+
+/** Where a node answers: `203.0.113.7:4434`, `[2001:db8::7]:4434`, `boot.example:4434`. */
+export const endpoint: SettingType<{ host: string; port: number }> = scalar(
+  'host:port',
+  'a host and a port, such as boot.example:4434 or [2001:db8::7]:4434',
+  (raw) => {
+    const [, inner, plain = '', port = ''] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(raw) ?? []
+    const name = inner ?? plain
+    const known = inner === undefined ? host.schema.safeParse(name).success : isIP(name) === 6
+    return known && Number(port) >= 1 && Number(port) <= 65_535 ? { host: name, port: Number(port) } : undefined
+  },
+  ({ host: name, port }) => (isIP(name) === 6 ? `[${name}]:${port}` : `${name}:${port}`),
+)
+
+/** A name as the proxy username takes it, so without hyphens: `new_york`. */
+export const placeName = scalar('name', 'at most 32 letters, digits, _ and ., such as new_york', (raw) =>
+  /^[a-z0-9_.]{1,32}$/i.test(raw) ? raw.toLowerCase() : undefined,
 )
 
 export const cidr = scalar('cidr', 'a range such as 127.0.0.0/8 or fd00::/8', (raw) => {
@@ -125,6 +151,24 @@ export const rpcUrl: SettingType<string> = {
   ),
   secret: true,
 }
+
+/** Shown without user, password and query. */
+export const databaseUrl: SettingType<string> = {
+  ...scalar(
+    'url',
+    'a PostgreSQL address, such as postgres://user:password@host:5432/database',
+    (raw) => (/^postgres(ql)?:\/\//.test(raw) && URL.canParse(raw) ? raw : undefined),
+    (value) => `postgres://***@${new URL(value).host}${new URL(value).pathname}`,
+  ),
+  secret: true,
+}
+
+/** Where a website answers; the path, if any, is not part of it. */
+export const website = scalar('url', 'an http or https address, such as http://127.0.0.1:8080', (raw) => {
+  const url = URL.canParse(raw) ? new URL(raw) : undefined
+  const plain = url !== undefined && url.username === '' && url.password === '' && url.pathname === '/' && url.search === ''
+  return plain && (url.protocol === 'http:' || url.protocol === 'https:') ? url.origin : undefined
+})
 
 export const filePath: SettingType<string> = { ...scalar('path', 'a path', (raw) => raw), path: true }
 

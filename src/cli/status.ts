@@ -5,6 +5,7 @@ import { callDaemon } from '../api/client.ts'
 import { socketPath } from '../api/socket.ts'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
 import { WARNINGS } from '../protocol/observe.ts'
+import { explorersFor, showExplorer } from './explorer-status.ts'
 import { formatBytes, formatDuration, formatUsd, shortHex } from './format.ts'
 import { readHomes } from './homes.ts'
 import type { Output } from './output.ts'
@@ -23,6 +24,10 @@ const session = z.object({
   unpaidBytes: units,
   links: z.number().optional(),
   flows: z.number().optional(),
+  hop: z.number().optional(),
+  hops: z.number().optional(),
+  away: z.boolean().optional(),
+  roundTripMs: z.number().optional(),
 })
 const statusAnswer = z.object({
   role: z.enum(['provider', 'consumer']),
@@ -31,12 +36,30 @@ const statusAnswer = z.object({
   claimable: units.optional(),
   listen: z.object({ host: z.string(), port: z.number() }).optional(),
   proxy: z.object({ host: z.string(), port: z.number() }).optional(),
+  reach: z.object({ kind: z.string(), address: z.string().optional(), relays: z.array(z.string()) }).optional(),
+  discovery: z
+    .array(
+      z.object({
+        source: z.string(),
+        up: z.boolean(),
+        mode: z.string().optional(),
+        contacts: z.number().optional(),
+        kept: z.number().optional(),
+        why: z.string().optional(),
+      }),
+    )
+    .optional(),
   sessions: z.array(session),
   warnings: z.array(z.object({ code: z.string() }).loose()),
 })
 
 export async function status(command: Command, env: Env, output: Output): Promise<void> {
-  const homes = await readHomes(command, keysOf('status'), env)
+  const explorers = await explorersFor(command, env)
+  const homes = await readHomes(command, keysOf('status'), env).catch((thrown) => {
+    // A machine may have an explorer and no node.
+    if (explorers.length > 0 && asBywayError(thrown).code === 'STATE_MISSING') return []
+    throw thrown
+  })
   const nodes = await Promise.all(
     homes.map(async ({ name, paths }) => {
       try {
@@ -48,7 +71,7 @@ export async function status(command: Command, env: Env, output: Output): Promis
       }
     }),
   )
-  output.result({ nodes: nodes.map((node) => (node.running ? { ...node, raw: undefined, status: node.raw } : node)) }, () => {
+  output.result({ nodes: nodes.map((node) => (node.running ? { ...node, raw: undefined, status: node.raw } : node)), explorers }, () => {
     for (const node of nodes) {
       if (!node.running) {
         output.line(`${node.name}: not running`)
@@ -58,17 +81,50 @@ export async function status(command: Command, env: Env, output: Output): Promis
       if (!parsed.success) throw new BywayError('MESSAGE_MALFORMED', `${node.name} answers in a form this command does not know`)
       show(node.name, parsed.data, output)
     }
+    for (const explorer of explorers) showExplorer(explorer, output)
   })
+}
+
+/** Which hop of its route a session is, how far away, and whether the way there lives. */
+function hopOf({ hop, hops, roundTripMs, away }: z.output<typeof session>): string[] {
+  const place = hop === undefined ? '' : `${hop} of ${hops}`
+  return [place, roundTripMs === undefined ? '' : `${roundTripMs.toFixed(1)} ms`, away === true ? 'away' : 'open']
+}
+
+const REACH_TEXTS: Readonly<Record<string, string>> = {
+  open: 'open: others dial it',
+  mapped: 'open: others dial it at a port of the router',
+  tucked: 'tucked: others reach it',
+  unknown: 'nobody reaches it yet',
+}
+
+/** How others reach a provider: where they dial, and through how many relays they can call. */
+function reachText({ kind, address, relays }: NonNullable<z.output<typeof statusAnswer>['reach']>): string {
+  const through = relays.length === 0 ? '' : `${kind === 'tucked' ? '' : ', for a while also'} through ${relays.length} relays`
+  return `${REACH_TEXTS[kind] ?? kind}${address === undefined ? '' : ` at ${address}`}${through}`
+}
+
+/** The sources of offers, and how they are. */
+function discoveryText(sources: NonNullable<z.output<typeof statusAnswer>['discovery']>): string {
+  const texts = sources.map(({ source, up, mode, contacts, why }) => {
+    const facts = [up ? '' : 'down', mode ?? '', contacts === undefined ? '' : `${contacts} nodes met`, why ?? ''].filter(
+      (fact) => fact !== '',
+    )
+    return facts.length === 0 ? source : `${source} (${facts.join(', ')})`
+  })
+  return `offers from ${texts.join(', ')}`
 }
 
 function show(
   name: string,
-  { role, listen, proxy, wallet, claimable, sessions, warnings }: z.output<typeof statusAnswer>,
+  { role, listen, proxy, wallet, claimable, reach, discovery, sessions, warnings }: z.output<typeof statusAnswer>,
   output: Output,
 ): void {
   const at = proxy ?? listen
   const money = claimable === undefined ? '' : `, claimable ${formatUsd(claimable)}`
   output.line(output.style('bold', `${name} (${role}) on ${at?.host}:${at?.port}, wallet ${wallet}${money}`))
+  if (reach !== undefined) output.line(`  ${reachText(reach)}`)
+  if (discovery !== undefined) output.line(`  ${discoveryText(discovery)}`)
   if (sessions.length > 0) {
     output.table(
       [
@@ -80,6 +136,7 @@ function show(
         { title: 'unpaid', align: 'right' },
         // A provider counts the links it keeps for a consumer, busy or idle.
         { title: role === 'provider' ? 'links' : 'flows', align: 'right' },
+        ...(role === 'provider' ? [] : ([{ title: 'hop' }, { title: 'round trip', align: 'right' }, { title: 'state' }] as const)),
       ],
       sessions.map((s) => [
         shortHex(s.id),
@@ -89,6 +146,7 @@ function show(
         formatBytes(s.down),
         formatBytes(s.unpaidBytes),
         String(s.flows ?? s.links ?? 0),
+        ...(role === 'provider' ? [] : hopOf(s)),
       ]),
     )
   }

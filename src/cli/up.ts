@@ -5,17 +5,28 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { type Anvil, DEVNET_CHAIN_ID, DOLLAR, deployDevnet, ETHER, fundDevnet, startAnvil } from '../chain/index.ts'
-import type { Hex } from '../protocol/bytes.ts'
+import {
+  type Anvil,
+  type ChannelsClient,
+  type Contracts,
+  DEVNET_CHAIN_ID,
+  DOLLAR,
+  deployDevnet,
+  ETHER,
+  fundDevnet,
+  startAnvil,
+} from '../chain/index.ts'
 import { BywayError } from '../protocol/errors.ts'
 import { WARNINGS } from '../protocol/observe.ts'
 import { acquireLock } from '../wallet/lock.ts'
 import { exchangePaths, homePaths } from '../wallet/paths.ts'
-import { type Child, spawnNode } from './child.ts'
+import { type Child, spawnExplorer, spawnNode } from './child.ts'
 import { WHOAMI_URL } from './connect.ts'
 import { untilAsked } from './daemon.ts'
+import { type Epochs, keepEpochs, leavesFile } from './epochs.ts'
 import { formatDuration, formatUsd } from './format.ts'
 import { type Keeper, type KeeperEvents, keepNode } from './keeper.ts'
+import { keepMarket, type Market } from './market.ts'
 import { clientFor, networkFor } from './network.ts'
 import type { Output } from './output.ts'
 import { createProgress, type Progress } from './progress.ts'
@@ -36,6 +47,10 @@ const PROVIDERS = [
 /** What the consumer and each provider start with: gas for years of a devnet, dollars for a few TB. */
 const CONSUMER_FUNDS = { ether: 10n * ETHER, dollars: 1_000n * DOLLAR }
 const PROVIDER_FUNDS = { ether: ETHER }
+/** What probes cost is cents a day. */
+const PROBER_FUNDS = { ether: ETHER, dollars: 100n * DOLLAR }
+/** A wallet below this is filled up again, so that the world never runs dry; above it, a start leaves every balance as it was. */
+const LOW = { ether: ETHER / 10n, dollars: 10n * DOLLAR }
 
 type UpSettings = Settings<KeysOf<'up'>>['values']
 
@@ -51,8 +66,22 @@ export async function up(command: Command, env: Env, output: Output): Promise<vo
   const started: Started = { providers: [] }
   try {
     const world = await startWorld({ paths, settings, env, output, named: sources.home.kind === 'flag' }, progress, started, asked.signal)
-    await report(world, started.providers, started.consumer!)
-    const nodes = [...started.providers, started.consumer!]
+    await report(world, started.providers, started.consumer!, started.explorer?.child.ready.page)
+    started.market = keepMarket(started.anvil!.rpc, world.contracts, () => started.providers.map(({ child }) => child.ready.wallet), output)
+    if (started.prober !== undefined) {
+      started.epochs = keepEpochs({
+        rpc: started.anvil!.rpc,
+        contracts: world.contracts,
+        env,
+        output,
+        folder: paths.rewards,
+        probers: settings.probers,
+        proxy: () => started.prober!.child.ready.proxy,
+        providers: () => started.providers.map(({ child }) => child),
+      })
+    }
+    const others = [started.prober, started.explorer].filter((node) => node !== undefined)
+    const nodes = [...started.providers, started.consumer!, ...others]
     const end = await Promise.race([stopped, started.anvil!.ended, ...nodes.map((node) => node.failed)])
     if (end instanceof BywayError) throw end
   } catch (thrown) {
@@ -73,11 +102,18 @@ interface Started {
   anvil?: Anvil
   providers: Keeper[]
   consumer?: Keeper
+  /** The consumer that carries the probes. */
+  prober?: Keeper
+  market?: Market
+  explorer?: Awaited<ReturnType<typeof keepExplorer>>
+  epochs?: Epochs
 }
 
 /** The consumer first, which pays its last bytes; then the providers; then the chain, which writes its world to disk. */
-async function stop({ anvil, providers, consumer }: Started): Promise<void> {
-  await consumer?.stop()
+async function stop({ anvil, providers, consumer, prober, market, epochs, explorer }: Started): Promise<void> {
+  await Promise.all([market?.stop(), epochs?.stop()])
+  await explorer?.stop()
+  await Promise.all([consumer?.stop(), prober?.stop()])
   await Promise.all(providers.map((provider) => provider.stop()))
   await anvil?.stop()
 }
@@ -113,10 +149,13 @@ async function startWorld(
   })
   const consumer = await step('starting the consumer', () => keepConsumer(world))
   started.consumer = consumer
+  if (settings.probers > 0) started.prober = await step('starting the probers', () => keepProber(world))
   await step('funding wallets with test dollars', async () => {
-    await fundDevnet(anvil.rpc, contracts.dollar, consumer.child.ready.wallet, CONSUMER_FUNDS)
-    for (const { child } of started.providers) await fundDevnet(anvil.rpc, contracts.dollar, child.ready.wallet, PROVIDER_FUNDS)
+    await fund(world, anvil, consumer.child, CONSUMER_FUNDS)
+    for (const { child } of started.providers) await fund(world, anvil, child, PROVIDER_FUNDS)
+    if (started.prober !== undefined) await fund(world, anvil, started.prober.child, PROBER_FUNDS)
   })
+  if (settings.explore) started.explorer = await step('starting the explorer', () => keepExplorer(world))
   asked.throwIfAborted()
   return world
 }
@@ -126,10 +165,24 @@ interface World {
   named: boolean
   paths: ReturnType<typeof exchangePaths>
   settings: UpSettings
-  contracts: { channels: Hex; dollar: Hex }
+  contracts: Contracts
   rpc: string
   env: Env
   output: Output
+}
+
+async function fund(world: World, { rpc }: Anvil, { ready: { wallet } }: Child, funds: { ether: bigint; dollars?: bigint }): Promise<void> {
+  const { etherWei, dollars } = await worldClient(world).balances(wallet)
+  const target = {
+    ...(etherWei < LOW.ether ? { ether: funds.ether } : {}),
+    ...(funds.dollars !== undefined && dollars < LOW.dollars ? { dollars: funds.dollars } : {}),
+  }
+  await fundDevnet(rpc, world.contracts, wallet, target)
+}
+
+function worldClient({ rpc, contracts }: World): ChannelsClient {
+  const settings = { rpc: [rpc], chainId: DEVNET_CHAIN_ID, channels: contracts.channels, token: contracts.dollar, contracts: undefined }
+  return clientFor(settings, networkFor(settings))
 }
 
 /** Says so before anything slow is started. The consumer, which takes the port, checks again. */
@@ -156,7 +209,11 @@ async function requireFreePort({ proxyHost, proxyPort }: UpSettings): Promise<vo
 }
 
 /** A node's config.toml: what it needs to run by hand in the same world, and what `byway claim` and `verify` read. */
-async function writeConfig(home: string, world: World, own: Readonly<Record<string, string | number | readonly string[]>>): Promise<void> {
+async function writeConfig(
+  home: string,
+  world: World,
+  own: Readonly<Record<string, string | number | boolean | readonly string[]>>,
+): Promise<void> {
   const shared = {
     rpc: [world.rpc],
     chainId: DEVNET_CHAIN_ID,
@@ -174,7 +231,18 @@ async function keepProvider(world: World, number: number): Promise<Keeper> {
   const { country, price } = PROVIDERS[(number - 1) % PROVIDERS.length]!
   const { allowPrivate } = world.settings
   const private_ = allowPrivate.length === 0 ? {} : { allowPrivate }
-  await writeConfig(home, world, { country, price, host: '127.0.0.1', port: 0, policy: 'open', ...private_ })
+  await writeConfig(home, world, {
+    country,
+    price,
+    host: '127.0.0.1',
+    port: 0,
+    policy: 'open',
+    allowPrivateNodes: ['127.0.0.0/8'],
+    leaves: leavesFile(world.paths.rewards),
+    // One is enough to try it out, and shows that others need not.
+    relay: number === 1,
+    ...private_,
+  })
   return keepNode(
     () => spawnNode(`provider-${number}`, ['share', '--home', home, '--json'], home, world.env),
     keeperEvents(world, `provider-${number}`),
@@ -193,15 +261,32 @@ async function keepConsumer(world: World): Promise<Keeper> {
   return keepNode(start, keeperEvents(world, 'consumer'))
 }
 
+/** It makes its database at the first start, which takes a while. */
+async function keepExplorer(world: World) {
+  const { home } = homePaths(world.paths.explorer)
+  const { exploreHost, explorePort } = world.settings
+  await writeConfig(home, world, { exploreHost, explorePort })
+  return keepNode(() => spawnExplorer('explorer', ['explore', '--home', home, '--json'], home, world.env), {
+    ended: endedIn(world, 'explorer'),
+    back: () => world.output.note('explorer is back'),
+  })
+}
+
+/** Nobody but the probers of this process uses its proxy, so any port will do. */
+async function keepProber(world: World): Promise<Keeper> {
+  const { home } = homePaths(world.paths.prober)
+  const start = async () => {
+    await writeConfig(home, world, { proxyPort: 0 })
+    return spawnNode('prober', ['connect', '--home', home, '--json'], home, world.env)
+  }
+  return keepNode(start, keeperEvents(world, 'prober'))
+}
+
 /** A node that ends unasked, and is back, is told to people and programs alike. */
-function keeperEvents({ output }: World, name: string): KeeperEvents {
+function keeperEvents(world: World, name: string): KeeperEvents {
+  const { output } = world
   return {
-    ended: (error, pauseMs) => {
-      const [why = ''] = error.message.split('\n')
-      output.note(output.style('yellow', `${why}; starting it again in ${formatDuration(pauseMs)}`))
-      if (error.hint !== undefined) output.note(`  ${error.hint}`)
-      output.event('node', { name, state: 'ended', code: error.code, why, pauseMs })
-    },
+    ended: endedIn(world, name),
     back: (child) => {
       output.note(`${name} is back`)
       output.event('node', { name, state: 'ready', ...nodeFacts(child), proxy: child.ready.proxy })
@@ -209,16 +294,24 @@ function keeperEvents({ output }: World, name: string): KeeperEvents {
   }
 }
 
+const endedIn =
+  ({ output }: World, name: string): KeeperEvents['ended'] =>
+  (error, pauseMs) => {
+    const [why = ''] = error.message.split('\n')
+    output.note(output.style('yellow', `${why}; starting it again in ${formatDuration(pauseMs)}`))
+    if (error.hint !== undefined) output.note(`  ${error.hint}`)
+    output.event('node', { name, state: 'ended', code: error.code, why, pauseMs })
+  }
+
 /** A provider as programs see it. */
 function nodeFacts({ name, ready: { nodeKey, country, wallet, home, host, port, pricePerGib } }: Child): object {
   return { name, nodeKey, country, wallet, home, host, port, pricePerGib }
 }
 
-async function report(world: World, providers: readonly Keeper[], { child: consumer }: Keeper): Promise<void> {
+async function report(world: World, providers: readonly Keeper[], { child: consumer }: Keeper, page?: string): Promise<void> {
   const { output, contracts, rpc, paths, settings } = world
   const children = [...providers.map(({ child }) => child), consumer]
-  const network = networkFor({ rpc: [rpc], chainId: DEVNET_CHAIN_ID, channels: contracts.channels, token: contracts.dollar })
-  const client = clientFor({ rpc: [rpc], chainId: undefined, channels: undefined, token: undefined }, network)
+  const client = worldClient(world)
   const balances = await Promise.all(children.map((child) => client.balances(child.ready.wallet)))
   const proxy = consumer.ready.proxy!
   output.table(
@@ -241,6 +334,7 @@ async function report(world: World, providers: readonly Keeper[], { child: consu
   output.line(`proxy   ${proxy.host}:${proxy.port}  (SOCKS5 and HTTP)`)
   output.line(`chain   ${rpc}  Channels ${contracts.channels}  dollar ${contracts.dollar}`)
   output.line(`offers  ${paths.offers}`)
+  if (page !== undefined) output.line(`page    ${page}  (all of it, as everybody sees it)`)
   output.line(`state   ${paths.folder}`)
   output.line()
   if (settings.allowPrivate.length > 0) output.note(output.style('yellow', `warning: ${WARNINGS.PRIVATE_DESTINATIONS_ALLOWED.text}`))
@@ -258,5 +352,6 @@ async function report(world: World, providers: readonly Keeper[], { child: consu
     providers: providers.map(({ child }) => nodeFacts(child)),
     consumer: { home: consumer.ready.home, wallet: consumer.ready.wallet },
     state: paths.folder,
+    page,
   })
 }

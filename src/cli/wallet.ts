@@ -4,7 +4,7 @@ import { ETHER } from '../chain/index.ts'
 import type { Hex } from '../protocol/bytes.ts'
 import { parseDollars } from '../protocol/dollars.ts'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
-import { bookOf } from '../wallet/book.ts'
+import { bookOf, type Root } from '../wallet/book.ts'
 import { formatUsd } from './format.ts'
 import { chainOf, type NodeHome, readHomes } from './homes.ts'
 import { openNode } from './node.ts'
@@ -15,6 +15,10 @@ import { address } from './setting-types.ts'
 import { type KeysOf, keysOf } from './settings.ts'
 
 type Home = NodeHome<KeysOf<'wallet'>>
+
+export function walletShape(command: Command): void {
+  command.option('--send <dollars>', 'Send dollars from the wallet (with --to).').option('--to <address>', 'Where to send them.')
+}
 
 export async function wallet(command: Command, env: Env, output: Output): Promise<void> {
   const homes = await readHomes(command, keysOf('wallet'), env)
@@ -31,29 +35,41 @@ export async function wallet(command: Command, env: Env, output: Output): Promis
         { title: 'claimable', align: 'right' },
         { title: 'gas (ether)', align: 'right' },
       ],
-      nodes.map((node) => [
-        node.name,
-        node.wallet,
-        node.dollars === undefined ? (node.unreachable ?? '') : formatUsd(node.dollars),
-        formatUsd(node.inChannels),
-        formatUsd(node.claimable),
-        node.etherWei === undefined ? '' : (Number(node.etherWei / (ETHER / 1_000_000n)) / 1e6).toString(),
+      nodes.flatMap((node) => [
+        [node.name, node.wallet, dollarsOf(node), formatUsd(node.inChannels), formatUsd(node.claimable), etherOf(node)],
+        // The wallet of a consumer pays at the only hop of a route; each other place has a payer of its own.
+        ...(node.payers ?? []).map((payer) => [
+          '  payer',
+          payer.address,
+          dollarsOf(payer),
+          formatUsd(payer.inChannels),
+          '',
+          etherOf(payer),
+        ]),
       ]),
     ),
   )
 }
 
-interface Balances {
+const dollarsOf = ({ dollars, unreachable }: Held) => (dollars === undefined ? (unreachable ?? '') : formatUsd(dollars))
+const etherOf = ({ etherWei }: Held) => (etherWei === undefined ? '' : (Number(etherWei / (ETHER / 1_000_000n)) / 1e6).toString())
+
+/** What the chain says of an address, or why it does not. */
+interface Held {
+  dollars?: bigint
+  etherWei?: bigint
+  unreachable?: string
+}
+
+interface Balances extends Held {
   name: string
   home: string
   role: string
   wallet: Hex
   inChannels: bigint
   claimable: bigint
-  dollars?: bigint
-  etherWei?: bigint
-  /** Why the chain’s part is missing. */
-  unreachable?: string
+  /** Payers of the other places of routes that opened a root, with what they hold. A consumer's; `inChannels` of the node counts them too. */
+  payers?: ({ address: Hex; inChannels: bigint } & Held)[]
 }
 
 async function balancesOf(home: Home): Promise<Balances> {
@@ -61,18 +77,32 @@ async function balancesOf(home: Home): Promise<Balances> {
   const book = bookOf(records)
   const provider = genesis.role === 'provider'
   const open = [...book.roots.values()].filter((root) => root.state === 'open')
-  const inChannels = provider ? 0n : open.reduce((sum, root) => sum + root.descriptor.sum - root.spent, 0n)
+  const leftOf = (roots: readonly Root[]) => roots.reduce((sum, root) => sum + root.descriptor.sum - root.spent, 0n)
+  const inChannels = provider ? 0n : leftOf(open)
   const claimable = provider
     ? [...book.channels.values()].reduce((sum, channel) => sum + channel.cumulative - channel.paid - channel.lost, 0n)
     : 0n
-  const facts = { name, home: paths.home, role: genesis.role, wallet: genesis.wallet, inChannels, claimable }
-  try {
-    const { etherWei, dollars } = await chainOf(home).client.balances(genesis.wallet)
-    return { ...facts, dollars, etherWei }
-  } catch (thrown) {
-    // What the journal knows is worth showing without a chain too.
-    return { ...facts, unreachable: asBywayError(thrown).code }
+  const held = (address: Hex): Promise<Held> =>
+    chainOf(home)
+      .client.balances(address)
+      // What the journal knows is worth showing without a chain too.
+      .catch((thrown) => ({ unreachable: asBywayError(thrown).code }))
+  const facts = {
+    name,
+    home: paths.home,
+    role: genesis.role,
+    wallet: genesis.wallet,
+    inChannels,
+    claimable,
+    ...(await held(genesis.wallet)),
   }
+  if (provider) return facts
+  const others = new Set([...book.roots.values()].map(({ descriptor }) => descriptor.payer).filter((payer) => payer !== genesis.wallet))
+  const payers = [...others].map(async (address) => {
+    const roots = open.filter(({ descriptor }) => descriptor.payer === address)
+    return { address, inChannels: leftOf(roots), ...(await held(address)) }
+  })
+  return { ...facts, payers: await Promise.all(payers) }
 }
 
 async function sendDollars(
