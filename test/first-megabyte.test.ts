@@ -12,7 +12,7 @@ import { test } from 'node:test'
 import { STRANGER_WINDOW_BYTES } from '../src/protocol/credit.ts'
 import { parseDestination } from '../src/protocol/destination.ts'
 import { MemoryChain } from './support/memory-chain.ts'
-import { anyRoute, startConsumer, startProvider } from './support/pair.ts'
+import { anyRoute, part, startConsumer, startProvider } from './support/pair.ts'
 
 async function origin(onSocket: (socket: Socket) => void): Promise<{ server: Server; port: number }> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -47,7 +47,7 @@ test('a megabyte each way is carried, counted alike on both sides, paid and clai
   await once(stream, 'end')
   assert.equal(got, payload.length)
   assert.equal(hash.digest('hex'), createHash('sha256').update(payload).digest('hex'))
-  await buyer.consumer.close()
+  await part(buyer, [seller])
   await seller.provider.close()
   const [bought] = [...buyer.vault.book.sessions.values()]
   const [sold] = [...seller.vault.book.sessions.values()]
@@ -72,7 +72,7 @@ test('a pair that meets again starts from its history, a stranger does not', asy
     const window = seller.provider.sessions()[0]!.window
     stream.resume().end()
     await once(stream, 'end')
-    await buyer.consumer.close()
+    await part(buyer, [seller])
     await buyer.vault.close()
     return { window, known: { home: buyer.home, wallet: buyer.wallet } }
   }

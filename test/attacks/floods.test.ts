@@ -17,7 +17,7 @@ import { connectLink, createCertificate, Link, listenTls, type Wire } from '../.
 import { MemoryChain } from '../support/memory-chain.ts'
 import { type ProviderOptions, startProvider } from '../support/pair.ts'
 import { dial, openRoot, Rogue, type Seller, sessionOf, Talk, until } from './rogue.ts'
-import { descriptors, echo, firehose, type Origin, origin, Recorder, settled } from './world.ts'
+import { descriptors, descriptorsAfterVisit, echo, firehose, type Origin, origin, Recorder, settled } from './world.ts'
 
 interface World {
   chain: MemoryChain
@@ -39,6 +39,9 @@ async function world(t: TestContext, options: Partial<ProviderOptions> = {}): Pr
   return { chain, seller, observer, source }
 }
 
+/** Of no node: both ends only have to agree on it; few-descriptors.ts has the same. */
+const NODE_KEY = `0x${'4e'.repeat(32)}` as const
+
 /** Time that jumps when a test says so. */
 class Jumping implements Clock {
   aheadMs = 0
@@ -55,20 +58,29 @@ async function echoes(rogue: Rogue, port: number): Promise<void> {
 const closed = (socket: Socket) => new Promise<void>((resolve) => socket.resume().once('close', () => resolve()))
 
 test('a peer that does not finish its handshake is cut off, at every stage, and holds up no closing', async (t) => {
-  const LIMIT_MS = 250
+  // Enough for an honest handshake on a slow machine.
+  const LIMIT_MS = 2_000
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const certificate = await createCertificate(privateKey, new Date())
   const reasons: string[] = []
   let links = 0
   const listener = await listenTls(
-    { host: '127.0.0.1', port: 0, certificate, handshakeTimeoutMs: LIMIT_MS, onFailure: (reason) => reasons.push(reason) },
+    {
+      host: '127.0.0.1',
+      port: 0,
+      certificate,
+      nodeKey: NODE_KEY,
+      handshakeTimeoutMs: LIMIT_MS,
+      onFailure: (reason) => reasons.push(reason),
+    },
     (link) => {
       links++
       link.destroy()
     },
   )
   t.after(() => listener.close())
-  const before = descriptors()
+  const before = await descriptorsAfterVisit(listener.port)
+  reasons.length = 0
   // Says nothing; says half a hello; says a whole hello and takes no answer.
   const { port } = listener
   const hello = await recordHello()
@@ -78,21 +90,19 @@ test('a peer that does not finish its handshake is cut off, at every stage, and 
     if (bytes.length > 0) socket.write(bytes)
     return socket
   })
-  const started = Date.now()
   await Promise.all(peers.map(closed))
-  assert.ok(Date.now() - started < 10 * LIMIT_MS)
   assert.deepEqual(reasons, ['ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_TLS_HANDSHAKE_TIMEOUT'])
   assert.equal(links, 0)
-  const honest = await connectLink({ kind: 'tls', host: '127.0.0.1', port, pin: certificate.pin })
+  const honest = await connectLink({ kind: 'tls', host: '127.0.0.1', port, pin: certificate.pin }, NODE_KEY)
   await until(() => links === 1, 'an honest peer gets through')
   honest.destroy()
   await until(() => descriptors() <= before, 'no descriptor is kept')
   const last = connect(port, '127.0.0.1')
   last.on('error', () => {})
   await once(last, 'connect')
-  const closing = Date.now()
+  const known = reasons.length
   await listener.close()
-  assert.ok(Date.now() - closing < LIMIT_MS, 'closing does not wait for it')
+  assert.equal(reasons.length, known, 'closing does not wait until it has taken too long')
   await closed(last)
 })
 
@@ -110,12 +120,13 @@ async function recordHello(): Promise<Buffer> {
 
 test('a link that says nothing, or half a message, is refused in time', async (t) => {
   const w = await world(t)
-  const before = descriptors()
+  const before = await descriptorsAfterVisit(w.seller.port)
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const session = encodeMessage('ping', { nonce: 1n })
   const peers: Talk[] = []
   for (const bytes of [Buffer.alloc(0), session.subarray(0, 2), session.subarray(0, 7), frameHeader(0x13, 100)]) {
-    const link = new Talk(await connectLink(w.seller.offer.body.transports[0]!))
+    // Padding of its own would complete what is left half said.
+    const link = new Talk(await connectLink(w.seller.offer.body.transports[0]!, w.seller.offer.body.nodeKey, { padded: false }))
     if (bytes.length > 0) link.link.wire.write(bytes)
     peers.push(link)
   }
@@ -144,7 +155,7 @@ test('a session that falls silent ends; one that pings stays', async (t) => {
   const w = await world(t, { clock })
   const silent = await Rogue.open(w.seller, openRoot(w.chain, w.seller.payee))
   const alive = await Rogue.open(w.seller, openRoot(w.chain, w.seller.payee))
-  clock.aheadMs += 29_000
+  clock.aheadMs += 74_000
   alive.control.send('ping', { nonce: 1n })
   await alive.control.next('pong')
   clock.aheadMs += 2_000
@@ -225,7 +236,7 @@ test('openings from one address wait for the chain in small number; the rest is 
   assert.equal(asked, 32)
   chainIsBack.resolve()
   await until(() => w.seller.provider.sessions().length === 32, 'the others are served')
-  for (const peer of peers) peer.link.destroy()
+  for (const peer of peers) peer.send('bye', { code: 'SESSION_UNKNOWN', message: 'done' })
   await until(() => w.seller.provider.sessions().length === 0, 'all are gone')
   const witness = await Rogue.open(w.seller, openRoot(w.chain, w.seller.payee))
   await echoes(witness, w.source.port)
@@ -265,21 +276,23 @@ test('a listener that ran out of descriptors goes on when it has some again', { 
   })
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
   const { port, pin } = JSON.parse(line) as { port: number; pin: `0x${string}` }
+  let turnedAway = 0
   for (let wave = 0; wave < 3; wave++) {
     const crowd = Array.from({ length: 120 }, () => connect(port, '127.0.0.1'))
     await Promise.all(crowd.map((socket) => once(socket, 'connect').catch(() => {})))
     for (const socket of crowd) socket.on('error', () => {})
     await settled(() => BigInt(crowd.filter((socket) => socket.destroyed).length))
+    turnedAway += crowd.filter((socket) => socket.destroyed).length
     for (const socket of crowd) socket.destroy()
   }
+  assert.ok(turnedAway > 0, 'the control: it did run out')
   // The kernel still holds connections that it has no room for: some more are turned away.
-  const again = () => connectLink({ kind: 'tls', host: '127.0.0.1', port, pin }).catch(() => undefined)
+  const again = () => connectLink({ kind: 'tls', host: '127.0.0.1', port, pin }, NODE_KEY).catch(() => undefined)
   let accepted = await again()
-  for (const deadline = Date.now() + 5_000; accepted === undefined && Date.now() < deadline; ) accepted = await again()
+  for (const deadline = Date.now() + 60_000; accepted === undefined && Date.now() < deadline; ) accepted = await again()
   const link = new Talk(accepted!)
   link.send('ping', { nonce: 1n })
-  const { body } = await link.next('pong')
-  assert.ok(body.nonce > 0n, 'the control: it did run out')
+  await link.next('pong')
   assert.equal(exited, false)
   link.link.destroy()
 })

@@ -10,11 +10,11 @@ import { type TestContext, test } from 'node:test'
 import { fromHex, type Hex, toHex } from '../../src/protocol/bytes.ts'
 import { parseDestination } from '../../src/protocol/destination.ts'
 import type { ErrorCode } from '../../src/protocol/errors.ts'
-import { EXPORTER_LABEL, type MessageBody } from '../../src/protocol/messages.ts'
+import { EXPORTER_LABEL, type MessageBody, PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
 import { rootIdOf, sessionDigest, signDigest } from '../../src/protocol/voucher.ts'
 import { connectLink, type Link } from '../../src/tunnel/index.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
-import { anyRoute, startConsumer, startProvider } from '../support/pair.ts'
+import { anyRoute, type ProviderOptions, startConsumer, startProvider } from '../support/pair.ts'
 import { dial, newWallet, openRoot, Rogue, type RogueRoot, type Seller, sessionOf, signVoucher, until } from './rogue.ts'
 import { descriptors, origin, Recorder } from './world.ts'
 
@@ -42,10 +42,10 @@ interface World {
   observer: Recorder
 }
 
-async function world(t: TestContext): Promise<World> {
+async function world(t: TestContext, options: Partial<ProviderOptions> = {}): Promise<World> {
   const chain = new MemoryChain()
   const observer = new Recorder()
-  const seller = await startProvider({ chain, observer })
+  const seller = await startProvider({ chain, observer, ...options })
   t.after(async () => {
     await seller.provider.close()
     await seller.vault.close()
@@ -114,7 +114,7 @@ const HOUR_S = 3_600
 type Forgery = [what: string, code: ErrorCode, forge: (honest: SessionMessage, link: Link, root: RogueRoot) => SessionMessage]
 
 const FORGERIES: Forgery[] = [
-  ['another version', 'PROTOCOL_VERSION', (honest) => ({ ...honest, version: 2 })],
+  ['another version', 'PROTOCOL_VERSION', (honest) => ({ ...honest, version: 3 })],
   ['another chain', 'CHAIN_MISMATCH', (honest) => ({ ...honest, chainId: 1n })],
   ['another contract', 'CONTRACT_MISMATCH', (honest) => ({ ...honest, channels: `0x${'c1'.repeat(20)}` })],
   ['a leaf that pays somebody else', 'PROOF_NOT_OURS', (honest) => ({ ...honest, payee: `0x${'ab'.repeat(20)}` })],
@@ -231,14 +231,14 @@ test('flow links need the id and the token of an open session', async (t) => {
   const rogue = await Rogue.open(w.seller, openRoot(w.chain, w.seller.payee))
   const { sessionId, token } = rogue.accepted
   for (const [attach, code] of [
-    [{ version: 1, sessionId, token: flip(token) }, 'SESSION_UNKNOWN'],
-    [{ version: 1, sessionId: flip(sessionId), token }, 'SESSION_UNKNOWN'],
-    [{ version: 2, sessionId, token }, 'PROTOCOL_VERSION'],
+    [{ version: PROTOCOL_VERSION, sessionId, token: flip(token) }, 'SESSION_UNKNOWN'],
+    [{ version: PROTOCOL_VERSION, sessionId: flip(sessionId), token }, 'SESSION_UNKNOWN'],
+    [{ version: 3, sessionId, token }, 'PROTOCOL_VERSION'],
   ] as const) {
     const link = await dial(w.seller)
     // What it says after that, in the same breath, is not heard: no second guess on one connection.
     link.send('attach', attach)
-    link.send('attach', { version: 1, sessionId, token })
+    link.send('attach', { version: PROTOCOL_VERSION, sessionId, token })
     assert.equal((await link.next('refused')).body.code, code)
     await link.gone()
     assert.deepEqual(link.inbox, [])
@@ -250,7 +250,7 @@ test('flow links need the id and the token of an open session', async (t) => {
   rogue.leave()
   await until(() => w.seller.provider.sessions().length === 0, 'the session ended')
   const late = await dial(w.seller)
-  late.send('attach', { version: 1, sessionId, token })
+  late.send('attach', { version: PROTOCOL_VERSION, sessionId, token })
   assert.equal((await late.next('refused')).body.code, 'SESSION_UNKNOWN')
 })
 
@@ -323,14 +323,14 @@ test('a statement repeated word for word is answered and not written again', asy
 test('a session moves only between channels of its own payer, one move at a time', async (t) => {
   const w = await world(t)
   const wallet = newWallet()
-  const root = openRoot(w.chain, w.seller.payee, { wallet, caps: [1_000_000n, 1_000_000n] })
+  const root = openRoot(w.chain, w.seller.payee, { wallet, caps: [1_000_000n, 1_000_000n, 1_000_000n] })
   const stolen = openRoot(w.chain, w.seller.payee)
   const thief = await Rogue.open(w.seller, root)
   thief.control.send('session', sessionOf(thief.control.link, stolen, w.seller))
   assert.equal((await thief.control.next('bye')).body.code, 'MESSAGE_UNEXPECTED')
   const hasty = await Rogue.open(w.seller, root)
   await hasty.useUp()
-  for (let turn = 0; turn < 2; turn++) hasty.control.send('session', sessionOf(hasty.control.link, root, w.seller, { index: 1 }))
+  for (const index of [1, 2]) hasty.control.send('session', sessionOf(hasty.control.link, root, w.seller, { index }))
   await hasty.control.gone()
   const control = await Rogue.open(w.seller, root)
   await control.useUp()
@@ -342,7 +342,7 @@ test('a session moves only between channels of its own payer, one move at a time
 })
 
 test('sessions that leave in the middle of a move leave no session behind', async (t) => {
-  const w = await world(t)
+  const w = await world(t, { outage: { limitMs: 300, againMs: 10 } })
   const TURNS = 60
   const root = openRoot(w.chain, w.seller.payee, { caps: [1_000_000n, 1_000_000n] })
   for (let turn = 0; turn < TURNS; turn++) {
@@ -362,11 +362,12 @@ test('sessions that leave in the middle of a move leave no session behind', asyn
 
 test('a consumer recognises a provider by its key alone', async (t) => {
   const w = await world(t)
-  const [transport] = w.seller.offer.body.transports
-  await assert.rejects(connectLink({ ...transport!, pin: flip(transport!.pin) }), { code: 'PIN_MISMATCH' })
+  const { transports, nodeKey } = w.seller.offer.body
+  const [transport] = transports
+  await assert.rejects(connectLink({ ...transport!, pin: flip(transport!.pin) }, nodeKey), { code: 'PIN_MISMATCH' })
   const before = descriptors()
-  for (let turn = 0; turn < 20; turn++) await connectLink({ ...transport!, pin: flip(transport!.pin) }).catch(() => {})
+  for (let turn = 0; turn < 20; turn++) await connectLink({ ...transport!, pin: flip(transport!.pin) }, nodeKey).catch(() => {})
   await until(() => descriptors() <= before, 'no descriptor is kept')
-  const link = await connectLink(transport!)
+  const link = await connectLink(transport!, nodeKey)
   link.destroy()
 })

@@ -7,7 +7,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { type Hex, toHex } from '../../src/protocol/bytes.ts'
 import { STRANGER_WINDOW_BYTES } from '../../src/protocol/credit.ts'
 import type { Message, MessageBody } from '../../src/protocol/messages.ts'
-import { type SignedOffer, signOffer } from '../../src/protocol/offer.ts'
+import { type SignedOffer, signOffer, UNSTATED } from '../../src/protocol/offer.ts'
 import { GIB, unitsOf } from '../../src/protocol/price.ts'
 import { addressOf, type Descriptor, domainSeparator, recoverSigner, rootIdOf, voucherDigest } from '../../src/protocol/voucher.ts'
 import { createCertificate, type Link, listenTls, type TlsListener } from '../../src/tunnel/index.ts'
@@ -73,25 +73,27 @@ export class Impostor {
     const certificate = await createCertificate(tls.privateKey, new Date())
     let impostor: Impostor | undefined
     const onFailure = () => {}
-    const listener = await listenTls({ host: '127.0.0.1', port: 0, certificate, onFailure }, (link) => impostor!.#receive(link))
+    const nodeKey = toHex(node.publicKey.export({ format: 'der', type: 'spki' }).subarray(-32))
+    const listener = await listenTls({ host: '127.0.0.1', port: 0, certificate, nodeKey, onFailure }, (link) => impostor!.#receive(link))
     const payee = addressOf(randomBytes(32))
     const nowS = BigInt(Math.floor(Date.now() / 1000))
     const offer = signOffer(
       {
         version: 1,
-        nodeKey: toHex(node.publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)),
+        nodeKey,
         payee,
         chainId: BigInt(CHAIN_ID),
         channels: CHANNELS,
         sequence: nowS,
         issuedAt: nowS,
         expiresAt: nowS + 86_400n,
+        ...UNSTATED,
         country: 'de',
-        asn: 0,
         transports: [{ kind: 'tls', host: '127.0.0.1', port: listener.port, pin: certificate.pin }],
         pricePerGib: script.pricePerGib ?? 100_000n,
         tier: 2,
         policyHash: `0x${'00'.repeat(32)}`,
+        relay: 0,
       },
       node.privateKey,
     )
@@ -134,6 +136,8 @@ export class Impostor {
         else if (message.name === 'attach') this.#onAttach(link)
         else if (message.name === 'pay') this.#onPay(message.body)
         else if (message.name === 'ping') link.send('pong', message.body)
+        // It forgets whom it lost.
+        else if (message.name === 'rejoin') link.send('refused', { code: 'SESSION_UNKNOWN', message: 'forgotten' })
       },
       onData: () => {},
       onClose: () => {},
@@ -205,6 +209,10 @@ export class Impostor {
           this.flows.push(flow)
           if (this.script.onOpen !== undefined) this.script.onOpen(flow, this)
           else link.send('opened', {})
+          return
+        }
+        if (message.name === 'resume') {
+          link.send('failed', { code: 'FLOW_UNKNOWN', message: 'forgotten' })
           return
         }
         flow?.heard.push(message.name)

@@ -136,6 +136,47 @@ test('flows given up and links cut while the session moves: nothing is counted t
   await assertClaimed(pair, sum.units)
 })
 
+test('every link is cut again and again, the control link too, while the session moves: whole, and nothing disputed', async (t) => {
+  const outage = { limitMs: 60_000, againMs: 5 }
+  const random = seeded(8)
+  const pair = await honestPair(t, { provider: { ...small.provider, outage }, consumer: { ...small.consumer, outage, disk: slowDisk(3) } })
+  const payload = randomBytes(4_000_000)
+  const source = await mirror(payload)
+  t.after(() => source.close())
+  let [going, cuts] = [true, 0]
+  const cutter = async () => {
+    for (let seen = 0n; going; ) {
+      const [session] = pair.seller.provider.sessions()
+      const carried = (session?.up ?? 0n) + (session?.down ?? 0n)
+      // As bytes move, so that there is always some progress between two cuts.
+      if (carried - seen > 150_000n || carried < seen) {
+        seen = carried
+        const alive = pair.wire.connections.filter(([near]) => !near!.destroyed)
+        const hit = random(3) === 0 ? alive : alive.slice(random(Math.max(1, alive.length))).slice(0, 1)
+        for (const both of hit) for (const socket of both) socket.destroy()
+        cuts += hit.length
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  const cutting = cutter()
+  const flows = await Promise.all([0, 1, 2].map(() => pair.dial(source.port).catch(() => pair.dial(source.port))))
+  await Promise.all(flows.map((flow, i) => exchange(flow, randomBytes(500_000 + i), payload)))
+  going = false
+  await cutting
+  await pair.settle()
+  assert.equal(pair.bought.counted('sessions', 'meter-diverged'), 0)
+  await pair.close()
+  const sum = assertBooksAgree(pair)
+  const resumed = pair.sold.counted('flows_resumed')
+  measured.push(
+    `${cuts} links cut in ${sum.sessions} channels: ${sum.bytes} bytes, ${resumed} times on another link, disputed ${sum.disputed}`,
+  )
+  assert.ok(cuts >= 30 && sum.sessions >= 10, `${cuts} cuts, ${sum.sessions} channels`)
+  assert.deepEqual({ bytes: sum.bytes, unpaid: sum.unpaid, disputed: sum.disputed }, { bytes: 13_500_099n, unpaid: 0n, disputed: 0n })
+  await assertClaimed(pair, sum.units)
+})
+
 test('a wallet that is too small stops the line at its cap; filled up, the same download goes on and is whole', async (t) => {
   const pair = await honestPair(t, small)
   // Enough for one root and not for the next.

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { type Hex, toHex } from '../../src/protocol/bytes.ts'
+import { ACK_WITHIN_BYTES } from '../../src/protocol/flow.ts'
 import { EXPORTER_LABEL, type Message, type MessageBody, type MessageName, PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
 import { unitsOf } from '../../src/protocol/price.ts'
 import { buildTree, type FanoutTree, type LeafProof } from '../../src/protocol/tree.ts'
@@ -24,7 +25,7 @@ import { CHAIN_ID, CHANNELS, type startProvider } from '../support/pair.ts'
 export type Seller = Awaited<ReturnType<typeof startProvider>>
 
 /** Nothing on loopback takes this long; a test that waits for more has failed. */
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 60_000
 const DAY_S = 86_400
 const SEPARATOR = domainSeparator({ chainId: CHAIN_ID, channels: CHANNELS })
 
@@ -96,6 +97,10 @@ export class Talk {
   /** Messages nobody asked for yet. */
   readonly inbox: Message[] = []
   closed = false
+  /** Whether it says that it has what came. */
+  acknowledges = true
+  #flowFrom = 0n
+  #unacknowledged = 0
   #waiting: (() => void) | undefined
 
   constructor(link: Link) {
@@ -103,10 +108,15 @@ export class Talk {
     link.listen({
       onMessage: (message) => {
         this.inbox.push(message)
+        const { name } = message
+        if (name === 'opened') this.#flowFrom = this.received
+        else if (name === 'end' || name === 'reset') this.#acknowledge()
         this.#waiting?.()
       },
       onData: (chunk) => {
         this.received += BigInt(chunk.length)
+        this.#unacknowledged += chunk.length
+        if (this.#unacknowledged >= ACK_WITHIN_BYTES) this.#acknowledge()
         this.#waiting?.()
       },
       onClose: () => {
@@ -118,6 +128,11 @@ export class Talk {
 
   send<N extends MessageName>(name: N, body: MessageBody<N>): void {
     this.link.send(name, body)
+  }
+
+  #acknowledge(): void {
+    this.#unacknowledged = 0
+    if (this.acknowledges) this.link.send('ack', { received: this.received - this.#flowFrom })
   }
 
   /** The next message of these names, others left where they are. */
@@ -157,7 +172,7 @@ export class Talk {
 }
 
 export async function dial(seller: Pick<Seller, 'offer'>): Promise<Talk> {
-  return new Talk(await connectLink(seller.offer.body.transports[0]!))
+  return new Talk(await connectLink(seller.offer.body.transports[0]!, seller.offer.body.nodeKey))
 }
 
 /** The `session` message a well-behaved consumer would send on this link. */
@@ -238,7 +253,7 @@ export class Rogue {
   }
 
   async reopen(flow: Talk, port: number, host = '127.0.0.1'): Promise<void> {
-    flow.send('open', { flowId: ++this.#flows, host, port })
+    flow.send('open', { flowId: ++this.#flows, protocol: 0, host, port })
     await flow.next('opened')
   }
 
@@ -269,7 +284,9 @@ export class Rogue {
     this.index = index
   }
 
+  /** Ends the session, whatever it owes. One that only vanished would be waited for. */
   leave(): void {
-    this.control.link.destroy()
+    this.control.send('bye', { code: 'SESSION_UNKNOWN', message: 'done' })
+    this.control.link.close()
   }
 }

@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { after, type TestContext, test } from 'node:test'
 import { type Hex, toHex } from '../../src/protocol/bytes.ts'
 import { creditWindow, MAX_WINDOW_BYTES, STRANGER_WINDOW_BYTES } from '../../src/protocol/credit.ts'
+import { PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
 import { GIB, numeratorOf, owed, unitsOf } from '../../src/protocol/price.ts'
 import type { Vault } from '../../src/wallet/vault.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
@@ -86,7 +87,7 @@ test('a stranger that never pays gets the first window and no more', async (t) =
   const got = await settled(() => flow.received)
   await abandon(w, rogue)
   check('never pays', w.seller, got, STRANGER_WINDOW_BYTES)
-  assert.equal(w.observer.counted('sessions', 'peer-lost'), 1)
+  assert.equal(w.observer.counted('sessions', 'done'), 1)
 })
 
 test('a stranger that never pays uploads one window and no more', async (t) => {
@@ -137,7 +138,7 @@ test('one that comes back while its old session is still being written down gets
     const { sessionId } = rogue.accepted
     await until(() => w.seller.vault.book.sessions.get(sessionId)!.down === 1n, 'the voucher is being written')
     rogue.leave()
-    await until(() => w.observer.counted('sessions', 'peer-lost') === visit * 2 + 1, 'the provider notices')
+    await until(() => w.observer.counted('sessions', 'done') === visit * 2 + 1, 'the provider notices')
     next.send('session', sessionOf(next.link, root, w.seller))
     const { body } = await next.next('accepted')
     const again = new Rogue(next, w.seller, root, 0, body)
@@ -157,8 +158,8 @@ test('a session that is closing takes no more flow links', async (t) => {
   rogue.control.send('pay', rogue.statement(0n, 1n))
   await until(() => w.seller.vault.book.sessions.get(sessionId)!.down === 1n, 'a voucher is being written')
   rogue.leave()
-  await until(() => w.observer.counted('sessions', 'peer-lost') === 1, 'the provider notices')
-  link.send('attach', { version: 1, sessionId, token })
+  await until(() => w.observer.counted('sessions', 'done') === 1, 'the provider notices')
+  link.send('attach', { version: PROTOCOL_VERSION, sessionId, token })
   assert.equal((await link.next('refused')).body.code, 'SESSION_UNKNOWN')
   assert.equal(w.seller.provider.sessions().length, 1, 'the control: it was still closing')
 })

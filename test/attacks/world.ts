@@ -1,9 +1,9 @@
 /** What attacks are measured with: origins that count, observers that remember, descriptors of the process. */
+
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { connect as connectTls } from 'node:tls'
 import type { CounterName, Observer, WarningCode } from '../../src/protocol/observe.ts'
 import { type Disk, type LogFile, realDisk } from '../../src/wallet/disk.ts'
 
@@ -132,18 +132,12 @@ export function slowDisk(delayMs: number): Disk {
   }
 }
 
-let collect: (() => void) | undefined
-
-/** Heap and buffers in use after everything that can be freed was. */
-export async function heldBytes(): Promise<number> {
-  if (collect === undefined) {
-    setFlagsFromString('--expose-gc')
-    collect = runInNewContext('gc') as () => void
-  }
-  for (let round = 0; round < 3; round++) {
-    collect()
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  const { heapUsed, external } = process.memoryUsage()
-  return heapUsed + external
+/**
+ * Descriptors in use once a node has received its first stranger: from then on it keeps a connection to its cover ready, which is no leak.
+ */
+export async function descriptorsAfterVisit(port: number): Promise<number> {
+  const visitor = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  visitor.end('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  await visitor.toArray()
+  return Number(await settled(() => BigInt(descriptors())))
 }

@@ -50,8 +50,8 @@ const UNTIL_LIMIT_MS = 30_000
 const UNTIL_STEP_MS = 50
 
 /** Resolves once `holds` does; for what gives no sign of its own, such as the end of a process that is not our child. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = performance.now() + UNTIL_LIMIT_MS; !(await holds()); await delay(UNTIL_STEP_MS)) {
-    if (performance.now() > deadline) throw new Error(`not within ${UNTIL_LIMIT_MS / 1000} s: ${what}`)
+export async function until(what: string, holds: () => boolean | Promise<boolean>, limitMs = UNTIL_LIMIT_MS): Promise<void> {
+  for (const deadline = performance.now() + limitMs; !(await holds()); await delay(UNTIL_STEP_MS)) {
+    if (performance.now() > deadline) throw new Error(`not within ${limitMs / 1000} s: ${what}`)
   }
 }

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
+import { find } from '../support/programs.ts'
 import type { Check } from './check.ts'
 import { PAGE_BYTES, SUBRESOURCES } from './page.ts'
-import { cleanEnv, find } from './programs.ts'
+import { cleanEnv } from './programs.ts'
 
 const FLAGS = ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic']
 

@@ -64,13 +64,27 @@ interface Counted {
 export interface StartOptions {
   home: string
   args?: readonly string[]
+  /** With probers epochs turn, which makes traffic and claims of its own: what counts to the byte goes without. */
+  probers?: boolean
   /** Words before `node`: to run it in a network namespace, for one. */
   inside?: readonly string[]
 }
 
 /** `byway up --json` in a process group of its own. */
-export async function startExchange({ home, args = [], inside = [] }: StartOptions): Promise<Exchange> {
-  const [program = process.execPath, ...rest] = [...inside, process.execPath, MAIN, 'up', '--json', '--home', home, '--port', '0', ...args]
+export async function startExchange({ home, args = [], inside = [], probers = false }: StartOptions): Promise<Exchange> {
+  const [program = process.execPath, ...rest] = [
+    ...inside,
+    process.execPath,
+    MAIN,
+    'up',
+    '--json',
+    '--home',
+    home,
+    '--port',
+    '0',
+    ...(probers ? [] : ['--probers', '0']),
+    ...args,
+  ]
   const child = spawn(program, rest, { env: cleanEnv(), detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const events: Event[] = []
   const waiting = new Set<(event: Event) => void>()

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { freePort } from '../support/ports.ts'
+import { find } from '../support/programs.ts'
 import { type Check, MB } from './check.ts'
-import { find, mustRun } from './programs.ts'
-import { freePort } from './ssh.ts'
+import { mustRun } from './programs.ts'
 
 const BYTES = 100 * MB
 /**

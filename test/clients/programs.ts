@@ -1,9 +1,8 @@
 /** Programs of others: found, installed when that is possible, run and timed out. */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { find, PATH } from '../support/programs.ts'
 
 /** Debian's package of each program, where the name differs. */
 const PACKAGES: Readonly<Record<string, string>> = { ssh: 'openssh-client', sshd: 'openssh-server' }
@@ -11,22 +10,6 @@ const PACKAGES: Readonly<Record<string, string>> = { ssh: 'openssh-client', sshd
 const TIMEOUT_MS = 120_000
 /** Kept of what a program prints; beyond it only the hash goes on. */
 const KEPT_BYTES = 4_000_000
-
-/** Debian keeps servers where only root looks. */
-const PATH = [process.env.PATH ?? '', '/usr/sbin', '/sbin'].join(delimiter)
-
-export function find(program: string): string | undefined {
-  return PATH.split(delimiter)
-    .map((folder) => join(folder, program))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK)
-        return true
-      } catch {
-        return false // not there, or not for us: the next folder
-      }
-    })
-}
 
 /** Whether the program is there, after an attempt to install it where we may. */
 export function available(program: string, say: (text: string) => void): boolean {

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../support/ports.ts'
+import { find } from '../support/programs.ts'
 import { type Check, MB } from './check.ts'
 import { pattern, patternSha256 } from './origin.ts'
-import { find, mustRun } from './programs.ts'
+import { mustRun } from './programs.ts'
 
 const BYTES = 20 * MB
 /** sshd says so within milliseconds. */
@@ -96,13 +97,4 @@ async function startSshd(folder: string) {
       await ended
     },
   }
-}
-
-/** sshd cannot take port 0: a free one is found, let go and named. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

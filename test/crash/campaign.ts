@@ -119,6 +119,10 @@ export async function runCampaign(options: CampaignOptions): Promise<Report> {
     claiming.abort()
     await claims
     await end(consumer, evidence, 'sent')
+    // The transaction of a deposit may be mined only after the life that followed the kill had given it up: the next start finds it.
+    consumer.start()
+    await consumer.ready()
+    await end(consumer, evidence, 'sent')
     const claimed = await claimAll(provider)
     await end(provider, evidence, 'acknowledged')
     const ledgers = await compareLedgers(provider.journal, consumer.journal)

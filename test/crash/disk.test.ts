@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { stat } from 'node:fs/promises'
 import { test } from 'node:test'
+import { lacks } from '../support/programs.ts'
 import { Evidence } from './evidence.ts'
 import { startLoad } from './load.ts'
 import { seededRandom } from './random.ts'
@@ -10,9 +11,8 @@ import { makeWorld } from './world.ts'
 
 /** A few vouchers more, then the next write fails in its middle. */
 const ROOM_BYTES = 1_700
-const noPrlimit = spawnSync('prlimit', ['--version']).status !== 0
 
-test('a node whose journal cannot grow stops, and loses nothing', { skip: noPrlimit }, async (t) => {
+test('a node whose journal cannot grow stops, and loses nothing', { skip: lacks('prlimit') }, async (t) => {
   const world = await makeWorld({}, (line) => t.diagnostic(line))
   t.after(() => world.close(false))
   const { provider } = world

@@ -44,7 +44,6 @@ export class Faults {
   copy: Buffer | undefined
   struck = false
   /** Whether that ends the session: on its control link, or with its sender. */
-  sessionEnds = false
   /** May change a message before it is sent. */
   alter: (<N extends MessageName>(name: N, body: MessageBody<N>) => MessageBody<N>) | undefined
 
@@ -67,7 +66,7 @@ export class Faults {
     }
     Link.prototype.sendData = function (this: Link, chunk, written) {
       // Swallowed, the frame counts as sent: its sender cannot know.
-      if (!through(this, 'data', () => sendData.call(this, chunk, written))) written()
+      if (!through(this, 'data', () => sendData.call(this, chunk, written))) written?.()
     }
   }
 
@@ -82,7 +81,6 @@ export class Faults {
     this.#seen = 0
     this.copy = undefined
     this.struck = false
-    this.sessionEnds = false
     this.#over = Promise.withResolvers()
   }
 
@@ -136,7 +134,6 @@ export class Faults {
       return true
     }
     this.struck = true
-    this.sessionEnds = this.#controlLinks.has(link) || plan.fault.startsWith('death')
     const cut = () => {
       const other = this.#otherEnd(link)
       if (other === undefined) this.#over.resolve()

@@ -27,6 +27,8 @@ const PIECE_BYTES = 32_768
 const LOOK_EVERY_MS = 2
 /** Of a laptop's disk: long enough that messages could overtake it. */
 const SYNC_MS = 4
+/** Nobody who died here comes back to the session it left. */
+const SHORT = { limitMs: 100, againMs: 20 }
 
 export interface Impostor {
   /** Resolves when a consumer opened a session. */
@@ -82,6 +84,7 @@ export class TimeTravel {
       keys: this.#keys,
       pricePerGib: PRICE,
       disk: lateDisk(),
+      outage: SHORT,
       observer: this.#observer('seller'),
       // An origin that echoes, without a socket.
       dial: async () => {
@@ -102,6 +105,7 @@ export class TimeTravel {
       capPerProvider: CAP,
       deposit: CAP,
       disk: lateDisk(),
+      outage: SHORT,
       observer: this.#observer('buyer'),
     })
   }
@@ -185,7 +189,8 @@ export class TimeTravel {
     const asked = Promise.withResolvers<void>()
     const impostor = { asked: asked.promise, statements: 0, close: () => Promise.resolve() }
     const certificate = await createCertificate(this.#keys.tls, new Date())
-    const listener = await listenTls({ host: '127.0.0.1', port: 0, certificate, onFailure: () => {} }, (link) => {
+    const { nodeKey } = this.#offer!.body
+    const listener = await listenTls({ host: '127.0.0.1', port: 0, certificate, nodeKey, onFailure: () => {} }, (link) => {
       link.listen({
         onMessage: (message) => {
           if (message.name === 'pay') impostor.statements++

@@ -1,9 +1,9 @@
 /** The world of a crash run: a chain of its own, a funded consumer, a provider, an origin; everything in one temporary folder. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DEVNET_CHAIN_ID, DOLLAR, deployDevnet, ETHER, fundDevnet, startAnvil } from '../../src/chain/index.ts'
+import { freePort } from '../support/ports.ts'
 import { type Origin, startOrigin } from './load.ts'
 import { NodeProcess } from './process.ts'
 
@@ -47,20 +47,11 @@ export async function makeWorld(switches: Readonly<Record<string, string>>, say:
     for (const node of [provider, consumer]) {
       node.start()
       const { wallet } = await node.ready()
-      await fundDevnet(anvil.rpc, contracts.dollar, wallet, { ether: ETHER, dollars: 1_000n * DOLLAR })
+      await fundDevnet(anvil.rpc, contracts, wallet, { ether: ETHER, dollars: 1_000n * DOLLAR })
     }
     return { folder, provider, consumer, proxyPort, origin, close }
   } catch (thrown) {
     await close(false)
     throw thrown
   }
-}
-
-/** Nodes come back on the port they had; the kernel hands a port out again only after many others. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -14,8 +14,9 @@ import {
   type Message,
   type MessageBody,
   type MessageName,
+  PADDING_TYPE,
 } from '../../src/protocol/messages.ts'
-import { FlowStream, Link, type Wire } from '../../src/tunnel/index.ts'
+import { FlowStream, KeepingBudget, Link, type Wire } from '../../src/tunnel/index.ts'
 import type { Random } from './mutate.ts'
 import { must, NOISE, type Outcome, outcome, recording, refused } from './recording.ts'
 import type { Target } from './run.ts'
@@ -32,7 +33,7 @@ const words = { code: 'UNPAID', message: 'flows waited for a voucher that did no
 /** One of each: not every message comes in a recording. */
 const SAMPLES: { readonly [N in MessageName]: MessageBody<N> } = {
   session: {
-    version: 1,
+    version: 2,
     chainId: 31_337n,
     channels: bytes(20),
     payer: bytes(20),
@@ -51,7 +52,7 @@ const SAMPLES: { readonly [N in MessageName]: MessageBody<N> } = {
     latest: { statement, base: 3n << 30n, pricePerGib: 100_000n },
     proof: bytes(64),
   },
-  attach: { version: 1, sessionId: bytes(16), token: bytes(32) },
+  attach: { version: 2, sessionId: bytes(16), token: bytes(32) },
   accepted: { sessionId: bytes(16), token: bytes(32), base: 0n, window: 262_144n, last: statement, carried: counts },
   refused: words,
   pay: statement,
@@ -62,8 +63,21 @@ const SAMPLES: { readonly [N in MessageName]: MessageBody<N> } = {
   ping: { nonce: 1n },
   pong: { nonce: 1n },
   attached: {},
-  open: { flowId: 1, host: 'm\u00fcnchen.example', port: 443 },
+  open: { flowId: 1, protocol: 0, host: 'm\u00fcnchen.example', port: 443 },
   opened: {},
+  rejoin: { version: 2, sessionId: bytes(16), token: bytes(32) },
+  rejoined: { cumulative: 7n, window: 262_144n },
+  ack: { received: 131_072n },
+  resume: { flowId: 1, received: 70_000n, over: 1 },
+  resumed: { received: 1_000n, over: 0 },
+  extend: { flowId: 2, offer: Buffer.alloc(400, 7) },
+  reserve: { version: 2, nodeKey: bytes(32), signature: bytes(64) },
+  reserved: { token: bytes(32), lifetimeS: 3_600, maxCalls: 32 },
+  call: { callId: 7 },
+  answer: { version: 2, token: bytes(32), callId: 7 },
+  answered: {},
+  observe: { version: 2, nodeKey: bytes(32), port: 4433, pin: bytes(32) },
+  observed: { address: '2001:db8::1', port: 4433, reached: 1 },
   failed: words,
   end: {},
   reset: {},
@@ -106,7 +120,7 @@ function* framesOf(said: Buffer): Generator<{ type: number; payload: Buffer; who
     if (length > (type === DATA_TYPE ? MAX_DATA_BYTES : MAX_MESSAGE_BYTES)) return
     at += FRAME_HEADER_BYTES
     const payload = said.subarray(at, at + length)
-    yield { type, payload, whole: payload.length === length }
+    if (type !== PADDING_TYPE) yield { type, payload, whole: payload.length === length }
     at += length
   }
 }
@@ -228,11 +242,13 @@ async function throughFlow(pieces: readonly Buffer[], random: Random): Promise<O
     link,
     side,
     onCount: (way, length) => {
-      if (way !== 'sent') counted += length
+      if (way === 'received' || way === 'discarded') counted += length
     },
+    budget: new KeepingBudget(),
     onDone: () => link.destroy(),
-    onBroken: (error) => {
+    onSuspended: (error) => {
       result = error
+      flow.giveUp(error)
     },
   })
   const strays: unknown[] = []

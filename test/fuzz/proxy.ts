@@ -68,7 +68,7 @@ const ORIGIN = [
   'HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nKeep-Alive: timeout=5\r\nProxy-Status: byway; error=x\r\n\r\n',
 ].map(text)
 
-const route = { sessionId: 's', country: 'de', pricePerGib: 20_000n, provider: 'p' }
+const route = { sessionId: 's', country: 'de', pricePerGib: 20_000n, provider: 'p', hops: 1 }
 
 /** Whether `parse` takes the input; any error but these codes is a crash. */
 function outcome(parse: () => unknown, codes: readonly ErrorCode[]): 'accepted' | 'refused' {

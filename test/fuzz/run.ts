@@ -3,10 +3,10 @@
  *
  * A target gets one malformed input and says how it was taken. Throwing is a crash, and so is anything that reaches the process itself.
  */
+
 import { readdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { heapBytes } from '../support/heap.ts'
 import { inPieces, mutate, type Random, seeded } from './mutate.ts'
 
 export interface Target {
@@ -93,13 +93,13 @@ export async function fuzz(target: Target, inputs: number, seed: number): Promis
   return report
 }
 
-/** `node test/fuzz/NAME.ts [--inputs N] [--seed N] [--target NAME]`: a line for each target, exit code 1 after a crash. */
+/** `node test/fuzz/NAME.ts [--inputs N] [--seed N] [--target NAME]`: a line for each target (`message`: all of `message-*`), exit code 1 after a crash. */
 export async function main(targets: readonly Target[]): Promise<void> {
   const text = { type: 'string' } as const
   const { values } = parseArgs({ options: { inputs: text, seed: text, target: text } })
   const [inputs, seed] = [Number(values.inputs ?? 10_000), Number(values.seed ?? 1)]
   for (const target of targets) {
-    if (values.target !== undefined && values.target !== target.name) continue
+    if (values.target !== undefined && !`${target.name}-`.startsWith(`${values.target}-`)) continue
     const report = await fuzz(target, inputs, seed)
     console.log(line(report))
     for (const failure of report.failures) console.log(`  ${failure}`)
@@ -127,24 +127,8 @@ async function inTime<T>(work: T | Promise<T>): Promise<T> {
   }
 }
 
-let collect: (() => void) | undefined
-
-/** Heap and buffers in use after everything that can be freed was. */
-async function heapBytes(): Promise<number> {
-  if (collect === undefined) {
-    setFlagsFromString('--expose-gc')
-    collect = runInNewContext('gc') as () => void
-  }
-  for (let round = 0; round < 3; round++) {
-    collect()
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  const { heapUsed, external } = process.memoryUsage()
-  return heapUsed + external
-}
-
 /** Open descriptors of this process; 0 where the system does not show them. */
-function openFiles(): number {
+export function openFiles(): number {
   try {
     return readdirSync('/proc/self/fd').length
   } catch {

@@ -13,15 +13,18 @@ import { readOrder } from '../../src/cli/claim-order.ts'
 import { addSettings, parseConfig, resolveSettings } from '../../src/cli/resolve.ts'
 import { keysOf } from '../../src/cli/settings.ts'
 import type { ErrorCode } from '../../src/protocol/errors.ts'
-import { encodeOffer, readOffer, readOfferText } from '../../src/protocol/offer.ts'
+import { decodeOffer, encodeOffer, readOffer, readOfferText } from '../../src/protocol/offer.ts'
 import { FakeDisk } from '../../src/wallet/fake-disk.ts'
 import { Journal, readJournal } from '../../src/wallet/journal.ts'
 import type { RecordOf } from '../../src/wallet/records.ts'
 import { Vault } from '../../src/wallet/vault.ts'
+import { DATAGRAM_TARGETS } from './datagrams.ts'
 import { FRAME_TARGETS } from './frames.ts'
 import type { Random } from './mutate.ts'
 import { must, NOISE, type Outcome, outcome, recording, refused } from './recording.ts'
+import { ROUTER_TARGETS } from './routers.ts'
 import { main, type Target } from './run.ts'
+import { TUNNEL_TARGETS } from './tunnel.ts'
 
 const OFFER_CODES: readonly ErrorCode[] = ['OFFER_MALFORMED', 'OFFER_SIGNATURE', 'OFFER_EXPIRED']
 
@@ -32,7 +35,7 @@ const SIGNATURE_BYTES = 64
 const OFFER_TAG = Buffer.from('byway offer v1\0')
 const offer = Buffer.from(recording.offer, 'hex')
 /** A moment at which the recorded offer was good. */
-const NOW_S = 0
+const NOW_S = Number(decodeOffer(offer).body.issuedAt)
 
 /** Half of the inputs are signed, or nothing would be looked at behind the signature. */
 function signedOffer(pieces: readonly Buffer[], random: Random): Buffer {
@@ -130,6 +133,9 @@ async function takeVault(pieces: readonly Buffer[], random: Random): Promise<Out
 
 export const TARGETS: readonly Target[] = [
   ...FRAME_TARGETS,
+  ...TUNNEL_TARGETS,
+  ...DATAGRAM_TARGETS,
+  ...ROUTER_TARGETS,
   { name: 'offer', corpus: [offer, NOISE], take: takeOffer },
   {
     name: 'offer-text',

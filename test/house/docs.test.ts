@@ -4,8 +4,10 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
+import { Command } from 'commander'
 import { readTree } from '../../scripts/check/files.ts'
 import { cellsOf, TABLE_NAMES, tablesOn, withTables } from '../../scripts/check/tables.ts'
+import { ECONOMY } from '../../src/cli/economy-commands.ts'
 import { kebab, SETTING_KEYS } from '../../src/cli/settings.ts'
 import { ERRORS } from '../../src/protocol/errors.ts'
 import { COUNTERS } from '../../src/protocol/observe.ts'
@@ -127,6 +129,11 @@ test('every flag in the docs exists', () => {
     '--port',
   ])
   for (const key of SETTING_KEYS) flags.add(`--${kebab(key)}`)
+  for (const { shape } of Object.values(ECONOMY)) {
+    const command = new Command()
+    shape!(command)
+    for (const { long } of command.options) flags.add(long!)
+  }
   for (const page of PAGES) {
     for (const [, flag] of read(page).matchAll(/`[^`\n]*?(--[a-z][a-z0-9-]+)[^`\n]*`/g)) assert.ok(flags.has(flag!), `${page}: ${flag}`)
   }

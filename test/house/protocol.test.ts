@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { DATA_TYPE, MAX_DATA_BYTES, MAX_MESSAGE_BYTES, MESSAGES } from '../../src/protocol/messages.ts'
+import { DATA_TYPE, MAX_DATA_BYTES, MAX_MESSAGE_BYTES, MESSAGES, PADDING_TYPE } from '../../src/protocol/messages.ts'
 import { REASON_CODES } from '../../src/wallet/ledger.ts'
 import { CLOSE_REASONS } from '../../src/wallet/records.ts'
 
@@ -11,7 +11,8 @@ const rows = [...page.matchAll(/^\| (\w+) \| (0x[0-9a-f]{2}) \| (\w+) \|/gm)].ma
 
 test('the message table of the docs is the message table of the code', () => {
   const inCode = Object.entries(MESSAGES).map(([name, { type, from }]) => `${name} 0x${type.toString(16).padStart(2, '0')} ${from}`)
-  assert.deepEqual(rows.sort(), [...inCode, `data 0x${DATA_TYPE.toString(16)} both`].sort())
+  const raw = [`data 0x${DATA_TYPE.toString(16)} both`, `padding 0x${PADDING_TYPE.toString(16)} both`]
+  assert.deepEqual(rows.sort(), [...inCode, ...raw].sort())
 })
 
 test('the docs name every reason why a session earned nothing', () => {

@@ -118,6 +118,7 @@ test('the exit answers whoami itself, on a link that then carries something else
   const said = JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))
   const [session] = pair.buyer.consumer.sessions()
   assert.deepEqual(said, { exit: pair.seller.offer.body.nodeKey.slice(2), country: 'de', hops: 1, session: session!.id.slice(2) })
+  await pair.rest()
   const echo = await originOf(t, (socket) => socket.pipe(socket))
   const next = await pair.dial(echo.port)
   next.end('hello')

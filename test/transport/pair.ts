@@ -13,15 +13,24 @@ import type { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { parseDestination } from '../../src/protocol/destination.ts'
+import { OUTAGE, type Outage } from '../../src/protocol/flow.ts'
 import type { FlowStream } from '../../src/tunnel/index.ts'
-import { type Origin, origin } from '../attacks/world.ts'
+import { type Origin, origin, Recorder } from '../attacks/world.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
-import { anyRoute, startConsumer, startProvider } from '../support/pair.ts'
+import { anyRoute, type ConsumerOptions, type ProviderOptions, part, startConsumer, startProvider } from '../support/pair.ts'
 
-export async function startPair(t: TestContext) {
+export interface PairOptions {
+  /** How long both wait for another way. */
+  outage?: Outage
+  provider?: Partial<ProviderOptions>
+  consumer?: Partial<ConsumerOptions>
+}
+
+export async function startPair(t: TestContext, { outage = OUTAGE, provider, consumer }: PairOptions = {}) {
   const chain = new MemoryChain()
-  const seller = await startProvider({ chain })
-  const buyer = await startConsumer({ chain, offers: () => [seller.offer] })
+  const observer = new Recorder()
+  const seller = await startProvider({ chain, outage, observer, ...provider })
+  const buyer = await startConsumer({ chain, offers: () => [seller.offer], outage, ...consumer })
   /** TCP connections the provider accepted, the control link's first. */
   const connections: Socket[] = []
   const onSocket = (message: unknown) => {
@@ -31,7 +40,7 @@ export async function startPair(t: TestContext) {
   subscribe('net.server.socket', onSocket)
   let closing: Promise<void> | undefined
   const closeBoth = async () => {
-    await buyer.consumer.close()
+    await part(buyer, [seller])
     await seller.provider.close()
     unsubscribe('net.server.socket', onSocket)
     await Promise.all([buyer.vault.close(), seller.vault.close()])
@@ -46,9 +55,11 @@ export async function startPair(t: TestContext) {
     buyer,
     connections,
     close,
+    /** How often a flow went on on another link. */
+    resumed: () => observer.counted('flows_resumed'),
     async dial(port: number, host = '127.0.0.1'): Promise<FlowStream> {
       const request = { destination: parseDestination(host, port), parameters: anyRoute }
-      const { stream } = await buyer.consumer.dial(request, AbortSignal.timeout(TEN_SECONDS))
+      const { stream } = await buyer.consumer.dial(request, AbortSignal.timeout(A_MINUTE))
       // A reset reaches whoever listens; until then it must not end the test.
       stream.on('error', () => {})
       return stream as FlowStream
@@ -67,12 +78,12 @@ export async function startPair(t: TestContext) {
 
 export type Pair = Awaited<ReturnType<typeof startPair>>
 
-export const TEN_SECONDS = 10_000
+export const A_MINUTE = 60_000
 const LOOK_EVERY_MS = 5
 
-/** Resolves when it holds; fails with what is still there after ten seconds. */
+/** Resolves when it holds; fails with what is still there after a minute. */
 export async function until(holds: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + TEN_SECONDS
+  const deadline = performance.now() + A_MINUTE
   while (!holds()) {
     if (performance.now() > deadline) assert.fail(`there are still ${what}`)
     await delay(LOOK_EVERY_MS)

@@ -1,0 +1,15 @@
+/** Temporary folders of a test that need not outlive its process: removed when it ends. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const made: string[] = []
+process.once('exit', () => {
+  for (const folder of made) rmSync(folder, { recursive: true, force: true })
+})
+
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'byway-test-'))
+  made.push(folder)
+  return folder
+}
