@@ -27,10 +27,11 @@ import {
   toBytes,
   toHex,
   walletActions,
+  zeroAddress,
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
-import { channelsAbi, channelsBytecode, dollarAbi, dollarBytecode } from '../src/chain/abi.ts'
+import { channelsAbi, channelsBytecode, dollarAbi, dollarBytecode, parametersAbi, parametersBytecode } from '../src/chain/abi.ts'
 import { buildTree } from '../src/protocol/tree.ts'
 import { DOMAIN_NAME, DOMAIN_VERSION, domainSeparator, rootIdOf, signDigest, voucherDigest } from '../src/protocol/voucher.ts'
 
@@ -90,8 +91,16 @@ async function measure(url: string): Promise<Record<string, number>> {
   }
 
   const dollar = await deployed(chain.deployContract({ account: operator, abi: dollarAbi, bytecode: dollarBytecode }))
+  const parameters = await deployed(
+    chain.deployContract({ account: operator, abi: parametersAbi, bytecode: parametersBytecode, args: [operator, zeroAddress] }),
+  )
   const address = await deployed(
-    chain.deployContract({ account: operator, abi: channelsAbi, bytecode: channelsBytecode, args: [dollar, GRACE_S] }),
+    chain.deployContract({
+      account: operator,
+      abi: channelsAbi,
+      bytecode: channelsBytecode,
+      args: [dollar, GRACE_S, parameters, operator],
+    }),
   )
   const channels = { address, abi: channelsAbi } as const
   const separator = domainSeparator({ chainId: foundry.id, channels: address })

@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { tableLines } from '../src/cli/format.ts'
 import { startByway } from './tunnel/byway.ts'
+import { threadSeconds } from './tunnel/cpu.ts'
 import { INSPECTED, type Inspector, inspect, type LoopDelay, type Profile } from './tunnel/inspector.ts'
 import type { Direction, Path } from './tunnel/jobs.ts'
 import { type Load, startLoad } from './tunnel/load.ts'
@@ -68,10 +69,31 @@ interface Summary {
   loop: LoopDelay
   functions: Cost[]
   files: Cost[]
+  /** By room of src/: each sample is that of our innermost function on the stack, so that what Node does for a room is the room's. */
+  rooms: Cost[]
+  /** CPU of all threads of the process, in percent: the data path has one of its own where the machine can. */
+  threads: Cost[]
 }
 
-function summarise(profile: Profile): Pick<Summary, 'busyPercent' | 'functions' | 'files'> {
+/** The room whose code was running, or what ran when none was. */
+function roomsOf({ nodes }: Profile): Map<number, string> {
+  const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id] as const)))
+  const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]))
+  const roomOf = (id: number): string => {
+    for (let at: number | undefined = id; at !== undefined; at = parents.get(at)) {
+      const { url } = frames.get(at)!
+      const room = url.startsWith('file:') ? /^src\/([^/]+)\//.exec(relative(REPOSITORY, fileURLToPath(url)))?.[1] : undefined
+      if (room !== undefined) return room
+    }
+    return frames.get(id)!.functionName.startsWith('(') ? frames.get(id)!.functionName : 'Node itself'
+  }
+  return new Map(nodes.map(({ id }) => [id, roomOf(id)]))
+}
+
+function summarise(profile: Profile): Pick<Summary, 'busyPercent' | 'functions' | 'files' | 'rooms'> {
   const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]))
+  const roomOf = roomsOf(profile)
+  const rooms = new Map<string, number>()
   const functions = new Map<string, number>()
   const files = new Map<string, number>()
   let busy = 0
@@ -84,6 +106,8 @@ function summarise(profile: Profile): Pick<Summary, 'busyPercent' | 'functions' 
     busy += micros
     const file = url.startsWith('file:') ? relative(REPOSITORY, fileURLToPath(url)) : url
     const name = file === '' ? functionName : `${functionName || '(anonymous)'} ${file}:${lineNumber + 1}`
+    const room = roomOf.get(sample)!
+    rooms.set(room, (rooms.get(room) ?? 0) + micros)
     functions.set(name, (functions.get(name) ?? 0) + micros)
     files.set(file || functionName, (files.get(file || functionName) ?? 0) + micros)
   }
@@ -92,29 +116,48 @@ function summarise(profile: Profile): Pick<Summary, 'busyPercent' | 'functions' 
       .sort((a, b) => b[1] - a[1])
       .slice(0, SHOWN)
       .map(([name, micros]) => ({ name, percent: Math.round((micros / busy) * 1000) / 10 }))
-  return { busyPercent: Math.round((busy / total) * 100), functions: top(functions), files: top(files) }
+  return { busyPercent: Math.round((busy / total) * 100), functions: top(functions), files: top(files), rooms: top(rooms) }
 }
 
-async function profilePhase(phase: (typeof PHASES)[number], load: Load, path: Path, nodes: Record<string, Inspector>): Promise<Summary[]> {
+async function profilePhase(phase: (typeof PHASES)[number], load: Load, path: Path, nodes: Record<string, Watched>): Promise<Summary[]> {
   await phase.run(load, path, WARM_MS)
-  for (const node of Object.values(nodes)) await node.begin()
+  for (const { inspector } of Object.values(nodes)) await inspector.begin()
+  const before = new Map(Object.values(nodes).map(({ pid }) => [pid, threadSeconds(pid)]))
   const result = await phase.run(load, path, windowMs)
   const summaries: Summary[] = []
-  for (const [node, inspector] of Object.entries(nodes)) {
+  for (const [node, { inspector, pid }] of Object.entries(nodes)) {
+    const threads = threadShares(before.get(pid)!, threadSeconds(pid))
     const { profile, loop } = await inspector.end()
     if (values.save !== undefined) {
       mkdirSync(values.save, { recursive: true })
       writeFileSync(join(values.save, `${node}-${phase.name.replace(/\W+/g, '-')}.cpuprofile`), JSON.stringify(profile))
     }
-    summaries.push({ phase: phase.name, result, node, loop, ...summarise(profile) })
+    summaries.push({ phase: phase.name, result, node, loop, threads, ...summarise(profile) })
   }
   return summaries
 }
 
-function print({ phase, result, node, busyPercent, loop, functions, files }: Summary): void {
+interface Watched {
+  inspector: Inspector
+  pid: number
+}
+
+function threadShares(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): Cost[] {
+  // The profiler's own thread is not ours.
+  const own = [...after].filter(([name]) => !name.startsWith('v8:Prof'))
+  const used = own.map(([name, seconds]) => ({ name, seconds: seconds - (before.get(name) ?? 0) }))
+  const total = used.reduce((sum, { seconds }) => sum + seconds, 0)
+  const shares = used.map(({ name, seconds }) => ({ name, percent: Math.round((seconds / total) * 1000) / 10 }))
+  return shares.filter(({ percent }) => percent > 0).sort((a, b) => b.percent - a.percent)
+}
+
+function print({ phase, result, node, busyPercent, loop, functions, files, rooms, threads }: Summary): void {
   const ms = (value: number) => `${value.toFixed(1)} ms`
   console.log(`\n${node}, ${phase}: ${result}`)
   console.log(`thread busy ${busyPercent} %; event loop late by ${ms(loop.p50Ms)} p50, ${ms(loop.p99Ms)} p99, ${ms(loop.maxMs)} at most`)
+  const inOne = (costs: readonly Cost[]) => costs.map(({ name, percent }) => `${name} ${percent.toFixed(1)} %`).join(', ')
+  console.log(`CPU by thread: ${inOne(threads)}`)
+  console.log(`main thread by room: ${inOne(rooms)}`)
   const columns = [{ title: '%', align: 'right' }, { title: 'function' }, { title: '%', align: 'right' }, { title: 'file' }] as const
   const rows = functions.map(({ name, percent }, i) => [
     `${percent.toFixed(1)}`,
@@ -132,10 +175,11 @@ try {
   const byway = await startByway(folder, { hops: 1, env: INSPECTED })
   try {
     const log = (node: { ready: { home: string } }) => join(node.ready.home, 'daemon.log')
-    const nodes = { provider: await inspect(log(byway.provider)), consumer: await inspect(log(byway.consumer)) }
+    const watch = async (node: { pid: number; ready: { home: string } }) => ({ inspector: await inspect(log(node)), pid: node.pid })
+    const nodes = { provider: await watch(byway.providers[0]!), consumer: await watch(byway.consumer) }
     const path: Path = { origin: load.originPort, pids: byway.pids, proxy: byway.proxy! }
     for (const phase of PHASES) summaries.push(...(await profilePhase(phase, load, path, nodes)))
-    for (const node of Object.values(nodes)) node.close()
+    for (const { inspector } of Object.values(nodes)) inspector.close()
   } finally {
     await byway.stop()
   }

@@ -11,16 +11,21 @@
  * Start reading here; then tunnel/systems.ts (who takes part), tunnel/generator.ts (how it is measured), tunnel/report.ts (what is made of it).
  */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { cpus, release, tmpdir } from 'node:os'
+import { cpus, release, tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { canEnter, enter, isInside } from '../test/support/own-network.ts'
+import { FAR, NEAR, startFarPath } from './support/far.ts'
 import { residentBytes } from './tunnel/cpu.ts'
+import { type Delays, loopDelayMs, THREADS } from './tunnel/daemons.ts'
 import { install, missingFor } from './tunnel/install.ts'
 import type { Path } from './tunnel/jobs.ts'
 import { type Load, startLoad } from './tunnel/load.ts'
-import { CELLS, jsonReport, type Measured, nothingMeasured, printReport, ratioOf, rowOf } from './tunnel/report.ts'
-import { type Running, SYSTEMS, type System } from './tunnel/systems.ts'
+import { printReport } from './tunnel/print.ts'
+import { CELLS, jsonReport, type Measured, nothingMeasured, ratioOf, rowOf } from './tunnel/report.ts'
+import { gcmGigabytes, runSmall } from './tunnel/small.ts'
+import { type Running, SYSTEMS, type System, type Where } from './tunnel/systems.ts'
 
 const { values } = parseArgs({
   options: {
@@ -33,15 +38,19 @@ const { values } = parseArgs({
 
 /** Long enough for windows of TCP and of credit to open, and for CPU time, which is counted in hundredths, to be exact to a percent. */
 const SIZES = values.quick
-  ? { warmMs: 500, windowMs: 2_000, firstBytes: 400, connectionMs: 2_000, idleFlows: 1_000 }
-  : { warmMs: 700, windowMs: 3_000, firstBytes: 1_000, connectionMs: 3_000, idleFlows: 5_000 }
+  ? { warmMs: 500, windowMs: 1_500, firstBytes: 400, farFirstBytes: 20, connectionMs: 1_500 }
+  : { warmMs: 700, windowMs: 3_000, firstBytes: 1_000, farFirstBytes: 60, connectionMs: 3_000 }
+/** Tabs, chat windows and scrapers of a household, many times over. */
+const IDLE_FLOWS = 5_000
+/** A far country: the round trip of the row "first byte at 40 ms". */
+const FAR_MS = 40
 const ROUNDS = Number(values.rounds ?? (values.quick ? 1 : 3))
 /** As many at once as a browser opens in a burst. */
 const CONCURRENCY = 32
 /** Before the first round: pairs meet, earn credit and warm their code. */
 const WARM_UP = { flows: 4, warmMs: 500, windowMs: 1_500, connectionMs: 500 }
-/** After flows were opened, buffers shrink and garbage goes before memory is read. */
-const SETTLE_MS = 2_000
+/** Idle flows stay for minutes: buffers shrink and garbage goes before memory is read, which takes a collector ten seconds. */
+const SETTLE_MS = 12_000
 /** So that a system has its connections and sessions before its memory is read. */
 const GREETINGS = 20
 
@@ -92,11 +101,28 @@ async function measure(entry: Entry, what: string, work: () => Promise<string>):
 
 async function bulk(load: Load, entry: Entry, cell: (typeof CELLS)[number]): Promise<string> {
   const { flows, direction } = cell
+  const before = await loopDelays(entry)
   const answer = await load.run({ kind: 'bulk', path: entry.path, flows, direction, ...SIZES })
   entry.carried += answer.carried
   entry.measured.bulk.set(cell.name, [...(entry.measured.bulk.get(cell.name) ?? []), answer])
   const gigabytes = answer.bytes / 1e9
-  return `${((gigabytes * 8) / answer.seconds).toFixed(2)} Gbit/s, ${(answer.cpuSeconds / gigabytes).toFixed(2)} CPU-s/GB`
+  let late = ''
+  if (before !== undefined) {
+    const after = (await loopDelays(entry))!
+    for (const thread of THREADS) {
+      const worst = Math.max(...after.map((delays) => delays[thread] ?? Number.NEGATIVE_INFINITY))
+      if (worst < 0) continue
+      entry.measured.loopDelayMs[thread].push(worst)
+      late += `, ${thread} thread late by ${worst.toFixed(1)} ms at p99`
+    }
+  }
+  const starved = answer.starved === 0 ? '' : `, ${answer.starved} of ${flows} flows carried nothing`
+  return `${((gigabytes * 8) / answer.seconds).toFixed(2)} Gbit/s, ${(answer.cpuSeconds / gigabytes).toFixed(2)} CPU-s/GB${late}${starved}`
+}
+
+/** Of each of our daemons since they were last asked. Peers have none. */
+async function loopDelays({ running }: Entry): Promise<Delays[] | undefined> {
+  return running.homes === undefined ? undefined : await Promise.all(running.homes.map(loopDelayMs))
 }
 
 async function warmUp(load: Load, entry: Entry): Promise<string> {
@@ -134,7 +160,7 @@ async function holdIdle(load: Load, { path, running, measured }: Entry): Promise
   const sides = running.sides ?? running.pids
   await load.run({ kind: 'first-byte', path, count: GREETINGS })
   const baseBytes = residentBytes(sides)
-  const { flows, refused } = await load.run({ kind: 'hold', path, flows: SIZES.idleFlows })
+  const { flows, refused } = await load.run({ kind: 'hold', path, flows: IDLE_FLOWS })
   await delay(SETTLE_MS)
   const bytes = residentBytes(sides)
   measured.idle = { flows, baseBytes, bytes, refused }
@@ -144,10 +170,10 @@ async function holdIdle(load: Load, { path, running, measured }: Entry): Promise
 }
 
 /** Starts a system in a folder of its own. One that does not start is a failed row. */
-async function start(load: Load, system: System, folder: string, measured: Measured): Promise<Entry | undefined> {
+async function start(load: Load, system: System, folder: string, measured: Measured, where?: readonly Where[]): Promise<Entry | undefined> {
   if (interrupted.signal.aborted) return undefined
   try {
-    const running = await system.start(mkdtempSync(join(folder, `${system.name}-`)), load.originPort)
+    const running = await system.start(mkdtempSync(join(folder, `${system.name}-`)), load.originPort, where)
     const origin = running.entrance ?? load.originPort
     const path: Path = { origin, pids: running.pids, ...(running.proxy === undefined ? {} : { proxy: running.proxy }) }
     return { system, running, path, measured, carried: 0 }
@@ -158,12 +184,34 @@ async function start(load: Load, system: System, folder: string, measured: Measu
   }
 }
 
+/** Time to first byte over a path of {@link FAR_MS}: clients on this side of it, servers and the origin on the other. */
+async function overFarPath(load: Load, systems: readonly System[], folder: string, results: ReadonlyMap<string, Measured>): Promise<void> {
+  const path = await startFarPath(FAR_MS).catch((thrown: Error) => say(`nothing is measured at ${FAR_MS} ms: ${thrown.message}`))
+  if (path === undefined) return
+  const where = NEAR.map((near, i) => ({ listen: near.join('.'), reach: FAR[i]!.join('.') }))
+  for (const system of systems.filter(({ far }) => far)) {
+    const entry = await start(load, system, folder, results.get(system.name)!, where)
+    if (entry === undefined) continue
+    const far = { ...entry.path, host: FAR[0]! }
+    await measure(entry, `first byte at ${FAR_MS} ms`, async () => {
+      await load.run({ kind: 'first-byte', path: far, count: GREETINGS })
+      const answer = await load.run({ kind: 'first-byte', path: far, count: SIZES.farFirstBytes })
+      entry.measured.farFirstByte = answer
+      return `p50 ${(answer.p50Us / 1000).toFixed(1)} ms, p99 ${(answer.p99Us / 1000).toFixed(1)} ms`
+    })
+    await stop(entry)
+  }
+  path.stop()
+}
+
 async function stop({ system, running }: Entry): Promise<void> {
   await running.stop().catch((thrown: Error) => say(`${system.name} did not stop in order: ${thrown.message}`))
 }
 
 async function main(): Promise<number> {
   const systems = chooseSystems()
+  // Everything is installed: from here on no other network is needed, and in one of our own there can be a far path.
+  if (!isInside() && userInfo().uid === 0 && canEnter(['true'])) return await enter([import.meta.filename, ...process.argv.slice(2)])
   const results = new Map(systems.map(({ name }) => [name, nothingMeasured()]))
   const folder = mkdtempSync(join(tmpdir(), 'byway-bench-'))
   const startedMs = performance.now()
@@ -194,7 +242,9 @@ async function main(): Promise<number> {
     }
     for (const entry of entries) await stop(entry)
     entries = []
-    for (const system of systems.filter(({ kind }) => kind !== 'ceiling')) {
+    if (isInside()) await overFarPath(load, systems, folder, results)
+    if (!values.quick) await onSmallMachine(load, systems, folder, results)
+    for (const system of systems.filter(({ kind, name }) => kind !== 'ceiling' && !(values.quick && /d[23]$/.test(name)))) {
       const entry = await start(load, system, folder, results.get(system.name)!)
       if (entry === undefined) continue
       entries = [entry]
@@ -212,6 +262,24 @@ async function main(): Promise<number> {
   return [...results.values()].some(({ failures }) => failures.length > 0) ? 1 : 0
 }
 
+/** Whether our daemons keep up on a machine of the smallest kind. */
+async function onSmallMachine(
+  load: Load,
+  systems: readonly System[],
+  folder: string,
+  results: ReadonlyMap<string, Measured>,
+): Promise<void> {
+  const system = systems.find(({ name }) => name === 'byway-d1')
+  const entry = system && (await start(load, system, folder, results.get(system.name)!))
+  if (entry === undefined) return
+  await measure(entry, 'on a small machine', async () => {
+    const small = await runSmall(load, entry.path, entry.running.sides!)
+    entry.measured.small = small
+    return `${small.mbps_down} Mbit/s down, ${small.mbps_up} up (${small.how})`
+  })
+  await stop(entry)
+}
+
 function report(systems: readonly System[], results: ReadonlyMap<string, Measured>, tookS: number): void {
   const rows = new Map([...results].map(([name, measured]) => [name, rowOf(measured)]))
   const rivals = systems.filter(({ kind }) => kind === 'encrypted peer').map(({ name }) => rows.get(name)!)
@@ -224,6 +292,7 @@ function report(systems: readonly System[], results: ReadonlyMap<string, Measure
     cores: cpus().length,
     cpu: cpus()[0]?.model,
     kernel: release(),
+    ...(values.quick ? {} : { aes_256_gcm_gbytes_per_s: gcmGigabytes() }),
   }
   if (values.json) console.log(JSON.stringify(jsonReport(systems, rows, ratios, run)))
   else printReport(systems, rows, ratios)

@@ -13,28 +13,36 @@ import { realDisk } from '../../src/wallet/disk.ts'
 import { readJournal } from '../../src/wallet/journal.ts'
 import { ledgerOf } from '../../src/wallet/ledger.ts'
 import { homePaths } from '../../src/wallet/paths.ts'
-import type { Running } from './systems.ts'
+import type { Running, Where } from './systems.ts'
 
 /** Dollars per GiB, as `npm start` asks. */
 const PRICE = '0.10'
+/** Loopback, and the near and far ends of a long path. */
+const LOCAL = ['127.0.0.0/8', '10.98.0.0/16']
 /** Dollars behind each provider: for ten thousand GiB, so that no run ends in the middle of a move to another channel. */
 const CAP = 1_000n
+/** Each place of a route deposits for itself, and a new root may follow. */
+const ROOTS = 8
 /** Single bytes of connection tests are not counted as carried; this share is more than they ever make. */
 const UNCOUNTED_SHARE = 0.001
+/** Frames, TLS records and handshakes of an inner link, in proportion to what it carries. */
+const LAYER_SHARE = 0.05
 
 export interface BywayOptions {
-  /** Providers on the way, the exit included. */
-  hops: 1
+  /** Providers on the way, the exit included: as many are started as a route needs. */
+  hops: 1 | 2 | 3
+  /** Absent: providers listen on loopback, each in a network of its own. */
+  where?: readonly Where[] | undefined
   /** For the daemons, beside what this process has. */
   env?: Readonly<Record<string, string>>
 }
 
 export interface Byway extends Running {
-  provider: Child
+  providers: readonly Child[]
   consumer: Child
 }
 
-export async function startByway(folder: string, { hops, env = {} }: BywayOptions): Promise<Byway> {
+export async function startByway(folder: string, { hops, where, env = {} }: BywayOptions): Promise<Byway> {
   const offers = join(folder, 'offers')
   mkdirSync(offers)
   const anvil = await startAnvil()
@@ -56,20 +64,28 @@ export async function startByway(folder: string, { hops, env = {} }: BywayOption
       nodes.push(node)
       return node
     }
-    const exit = { country: 'de', price: PRICE, host: '127.0.0.1', port: 0, policy: 'open', allowPrivate: ['127.0.0.0/8'] }
-    const provider = await start('provider', 'share', exit)
-    await fundDevnet(anvil.rpc, contracts.dollar, provider.ready.wallet, { ether: ETHER })
+    const terms = { country: 'de', price: PRICE, port: 0, policy: 'open', allowPrivate: LOCAL, allowPrivateNodes: LOCAL }
+    const providers: Child[] = []
+    for (let i = 1; i <= hops; i++) {
+      // A /24 each, as a route of several hops wants its nodes.
+      const at = where?.[i - 1]
+      const address = at === undefined ? { host: `127.0.${i}.1` } : { host: at.listen, publicHost: at.reach }
+      const provider = await start(`provider-${i}`, 'share', { ...terms, ...address })
+      providers.push(provider)
+      await fundDevnet(anvil.rpc, contracts, provider.ready.wallet, { ether: ETHER })
+    }
     const money = { deposit: `${CAP * BigInt(hops)}`, capPerProvider: `${CAP}` }
     const consumer = await start('consumer', 'connect', { proxyPort: 0, ...money })
-    await fundDevnet(anvil.rpc, contracts.dollar, consumer.ready.wallet, { ether: ETHER, dollars: CAP * BigInt(hops) * DOLLAR })
+    await fundDevnet(anvil.rpc, contracts, consumer.ready.wallet, { ether: ETHER, dollars: CAP * BigInt(hops * ROOTS) * DOLLAR })
     const sides = nodes.map(({ pid }) => pid)
     return {
-      provider,
+      providers,
       consumer,
-      proxy: { port: consumer.ready.proxy!.port },
+      proxy: { port: consumer.ready.proxy!.port, ...(hops === 1 ? {} : { username: `any-hops-${hops}` }) },
       pids: [...sides, anvil.pid],
       sides,
-      audit: (carried) => audit(provider.ready.home, carried),
+      homes: nodes.map(({ ready }) => ready.home),
+      audit: (carried) => auditAll(providers, carried),
       stop,
     }
   } catch (thrown) {
@@ -84,14 +100,21 @@ function daemonEnv(own: Readonly<Record<string, string>>): Record<string, string
   return { ...Object.fromEntries(inherited), ...own }
 }
 
-/** What the load carried was paid for: the provider's journal holds vouchers for all of it but the last window. */
-async function audit(home: string, carried: number): Promise<Record<string, string | number>> {
+/** What the load carried was paid for: the journal of each provider holds vouchers for all of it but the last window. */
+async function auditAll(providers: readonly Child[], carried: number): Promise<Record<string, string | number>> {
+  const found = await Promise.all(providers.map(({ ready }) => audit(ready.home, carried, providers.length)))
+  const [paid, earned] = [found.map((one) => one.paid / 1e9), found.map((one) => one.earned)]
+  const shown = (values: readonly number[]) => (values.length === 1 ? values[0]! : values.join(' + '))
+  return { carried_gb: carried / 1e9, paid_gb: shown(paid), earned_dollars: shown(earned) }
+}
+
+async function audit(home: string, carried: number, hops: number): Promise<{ paid: number; earned: number }> {
   const content = await readJournal(realDisk(), homePaths(home).journal)
   const { totals, identityHolds } = ledgerOf(content?.records ?? [])
   const paid = Number(totals.up + totals.down)
-  if (!identityHolds) throw new Error('the ledger of the provider does not add up')
-  if (paid < carried - Number(MAX_WINDOW_BYTES) || paid > carried * (1 + UNCOUNTED_SHARE)) {
-    throw new Error(`${carried} bytes were carried, vouchers pay for ${paid}`)
-  }
-  return { carried_gb: carried / 1e9, paid_gb: paid / 1e9, earned_dollars: Number(totals.earned) / Number(DOLLAR) }
+  if (!identityHolds) throw new Error('the ledger of a provider does not add up')
+  // Every hop but the exit carries the links of the next one, which are more bytes than they hold.
+  const most = carried * (1 + UNCOUNTED_SHARE) * (1 + LAYER_SHARE) ** (hops - 1)
+  if (paid < carried - Number(MAX_WINDOW_BYTES) || paid > most) throw new Error(`${carried} bytes were carried, vouchers pay for ${paid}`)
+  return { paid, earned: Number(totals.earned) / Number(DOLLAR) }
 }

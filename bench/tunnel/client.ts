@@ -53,7 +53,7 @@ export class Connection {
     this.#path = path
     this.#task = task
     this.#step = path.proxy === undefined ? 'open' : 'method'
-    this.fd = connectTcp(path.proxy?.port ?? path.origin)
+    this.fd = path.proxy === undefined ? connectTcp(path.origin, path.host) : connectTcp(path.proxy.port)
     connections.set(this.#id, this)
     poller.add(this.fd, this.#id, 0)
     if (path.proxy === undefined) this.#trying(() => task.onOpen(this))

@@ -45,6 +45,22 @@ export function cpuSeconds(roots: readonly number[]): number {
   return treeOf(roots).reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_SECOND
 }
 
+/** Of each thread of a process since it started, summed by name; the first is the main thread's. */
+export function threadSeconds(pid: number): Map<string, number> {
+  const threads = new Map<string, number>()
+  for (const id of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const text = readFileSync(`/proc/${pid}/task/${id}/stat`, 'latin1')
+      const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+      const name = Number(id) === pid ? 'main' : text.slice(text.indexOf('(') + 1, text.lastIndexOf(')'))
+      threads.set(name, (threads.get(name) ?? 0) + (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND)
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return threads
+}
+
 /** Of the whole machine, since it started: everything but idling, time stolen by the host included. */
 export function machineCpuSeconds(): number {
   const [line = ''] = readFileSync('/proc/stat', 'latin1').split('\n', 1)

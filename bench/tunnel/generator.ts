@@ -154,10 +154,14 @@ function bulk({ path, flows, direction, warmMs, windowMs }: Extract<Job, { kind:
   run(() => open === flows, DRAIN_LIMIT_MS)
   wait(warmMs)
   const before = total
+  const counts = new Map([...states].map(([connection, { count }]) => [connection, count]))
   const read = meter(path)
   wait(windowMs)
   const bytes = total - before
   const cost = read()
+  // Not a speed: a tunnel that stands still, for which somebody must look.
+  if (bytes === 0) throw new Error(`no byte was carried in ${windowMs} ms, ${before} before that: ${flows} flows stand still`)
+  const starved = [...states].filter(([connection, { count }]) => count === counts.get(connection)).length
   stopping = true
   if (direction === 'down') {
     for (const [connection, flow] of states) {
@@ -167,7 +171,7 @@ function bulk({ path, flows, direction, warmMs, windowMs }: Extract<Job, { kind:
   }
   run(over, DRAIN_LIMIT_MS)
   const carried = [...states.values()].reduce((sum, { count }) => sum + count, 0)
-  return { bytes, carried, ...cost }
+  return { bytes, carried, starved, ...cost }
 }
 
 /** Carries on for this long. */

@@ -15,6 +15,7 @@ const LOOK_EVERY_MS = 50
 interface ProfileNode {
   id: number
   callFrame: { functionName: string; url: string; lineNumber: number }
+  children?: number[]
 }
 
 export interface Profile {

@@ -1,5 +1,7 @@
 /** What the load generator is asked to do and what it answers, and the few bytes it and the origin agree on. */
 
+import type { Host } from './sockets.ts'
+
 /** First byte of a connection to the origin: what it is for. */
 export const ORIGIN = {
   /** Payload until one more byte comes, then the count of it in eight bytes. */
@@ -25,6 +27,8 @@ export const RESPONSE_BYTES = 400
 /** How the origin is reached; without a proxy, directly. */
 export interface Path {
   origin: number
+  /** Of the origin, when there is no proxy. Absent: loopback. */
+  host?: Host
   proxy?: { port: number; username?: string }
   /** Roots of the process trees that make up the system: their CPU is measured. */
   pids: readonly number[]
@@ -46,6 +50,8 @@ export interface Bulk {
   bytes: number
   /** In all, until the last flow had ended; every byte counted at both ends. */
   carried: number
+  /** Flows that carried nothing in the window. */
+  starved: number
   seconds: number
   /** Of the system, user and system time. */
   cpuSeconds: number

@@ -30,8 +30,14 @@ export function runProgram(name: string, args: readonly string[]): void {
   execFileSync(path, args, { stdio: 'ignore' })
 }
 
-/** Starts a program that stays in the foreground, and resolves when it listens on `port`. */
-export async function startPeer(folder: string, port: number, program: string, args: readonly string[]): Promise<PeerProcess> {
+/** Starts a program that stays in the foreground, and resolves when it listens on `port` of this address. */
+export async function startPeer(
+  folder: string,
+  port: number,
+  program: string,
+  args: readonly string[],
+  host = '127.0.0.1',
+): Promise<PeerProcess> {
   const logPath = join(folder, `${program}-${port}.log`)
   const log = openSync(logPath, 'a', 0o600)
   // setpriv becomes the program; the kernel kills it when we die. What it forks ends with its connections.
@@ -47,7 +53,7 @@ export async function startPeer(folder: string, port: number, program: string, a
   })
   problem.catch(() => {})
   try {
-    await Promise.race([listening(port), problem])
+    await Promise.race([listening(host, port), problem])
   } catch (thrown) {
     await end(child)
     throw thrown
@@ -83,10 +89,10 @@ function signal(pids: readonly number[], name: NodeJS.Signals): void {
   }
 }
 
-async function listening(port: number): Promise<void> {
+async function listening(host: string, port: number): Promise<void> {
   for (const until = performance.now() + READY_LIMIT_MS; performance.now() < until; await delay(LOOK_EVERY_MS)) {
     const up = await new Promise<boolean>((resolve) => {
-      const socket = connect({ port, host: '127.0.0.1' })
+      const socket = connect({ port, host })
       socket.once('connect', () => resolve(true))
       socket.once('error', () => resolve(false))
       socket.once('connect', () => socket.destroy())

@@ -1,6 +1,8 @@
 /** From single measurements to one row a system: medians over the rounds, and ratios to the best encrypted peer of the same run. */
-import { type Column, tableLines } from '../../src/cli/format.ts'
+
+import { THREADS } from './daemons.ts'
 import type { Bulk, Connections, Direction, FirstByte } from './jobs.ts'
+import type { Small } from './small.ts'
 import type { System } from './systems.ts'
 
 export const CELLS = ([1, 16, 64] as const).flatMap((flows) =>
@@ -21,12 +23,23 @@ export interface Measured {
   firstByte: FirstByte[]
   connections: Connections[]
   idle?: Idle
+  /** Over a path of 40 ms. */
+  farFirstByte?: FirstByte
+  /** Of our daemons: the latest thread of each kind in each bulk measurement, p99. */
+  loopDelayMs: Record<(typeof THREADS)[number], number[]>
+  small?: Small
   /** What the system says about the run, checked. */
   audit?: Record<string, string | number>
   failures: string[]
 }
 
-export const nothingMeasured = (): Measured => ({ bulk: new Map(), firstByte: [], connections: [], failures: [] })
+export const nothingMeasured = (): Measured => ({
+  bulk: new Map(),
+  firstByte: [],
+  connections: [],
+  loopDelayMs: { main: [], carrying: [] },
+  failures: [],
+})
 
 export interface Row {
   /** Geometric mean over the cells. */
@@ -35,6 +48,11 @@ export interface Row {
   cpu_s_per_gb: number | undefined
   cells: Record<string, { gbps: number; cpu_s_per_gb: number; others_cores: number }>
   ttfb_us: { p50: number; p99: number } | undefined
+  /** Over a path of 40 ms round trip. */
+  ttfb_40ms_us?: { p50: number; p99: number }
+  /** How late the threads of our daemons were under full load, p99: the worst and the median of the measurements. */
+  loop_p99_ms?: Partial<Record<(typeof THREADS)[number], { worst: number; median: number }>>
+  small?: Small
   conn_per_s: number | undefined
   cpu_us_per_conn: number | undefined
   idle: { flows: number; rss_mb: number; base_mb: number; kb_per_flow: number; refused?: string } | undefined
@@ -56,7 +74,7 @@ export interface Ratio {
 
 const GIGA = 1e9
 
-function median(values: readonly number[]): number | undefined {
+export function median(values: readonly number[]): number | undefined {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle] : sorted.length === 0 ? undefined : (sorted[middle - 1]! + sorted[middle]!) / 2
@@ -69,7 +87,8 @@ const shortMedian = (values: readonly number[]) => {
   return found === undefined ? undefined : short(found)
 }
 
-export function rowOf({ bulk, firstByte, connections, idle, audit, failures }: Measured): Row {
+export function rowOf(of: Measured): Row {
+  const { bulk, firstByte, connections, idle, farFirstByte, loopDelayMs, small, audit, failures } = of
   const cells: Row['cells'] = {}
   for (const [name, all] of bulk) {
     if (all.length === 0) continue
@@ -79,6 +98,10 @@ export function rowOf({ bulk, firstByte, connections, idle, audit, failures }: M
       others_cores: shortMedian(all.map(({ othersCores }) => othersCores))!,
     }
   }
+  const late = THREADS.flatMap((thread) => {
+    const all = loopDelayMs[thread]
+    return all.length === 0 ? [] : [[thread, { worst: short(Math.max(...all)), median: short(median(all)!) }] as const]
+  })
   const measured = Object.values(cells)
   const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
   const whole = measured.length > 0
@@ -102,6 +125,9 @@ export function rowOf({ bulk, firstByte, connections, idle, audit, failures }: M
             kb_per_flow: short(Math.max(0, idle.bytes - idle.baseBytes) / 1e3 / Math.max(1, idle.flows)),
             ...(idle.refused === undefined ? {} : { refused: idle.refused }),
           },
+    ...(farFirstByte === undefined ? {} : { ttfb_40ms_us: { p50: Math.round(farFirstByte.p50Us), p99: Math.round(farFirstByte.p99Us) } }),
+    ...(late.length === 0 ? {} : { loop_p99_ms: Object.fromEntries(late) }),
+    ...(small === undefined ? {} : { small }),
     ...(audit === undefined ? {} : { audit }),
     failures,
   }
@@ -132,82 +158,6 @@ export function ratioOf(row: Row, peers: readonly Row[]): Ratio {
 }
 
 const least = (values: readonly number[]) => (values.length === 0 ? undefined : Math.min(...values))
-
-/** What the tunnel is to reach against the best encrypted peer of the same run, by number of hops. */
-const GOALS: Record<string, { name: string; of: (ratio: Ratio) => number | undefined; goal: number; atMost?: true }[]> = {
-  d1: [
-    { name: 'throughput, worst cell', of: (ratio) => ratio.throughput, goal: 1.35 },
-    { name: 'CPU per GB, worst cell', of: (ratio) => ratio.cpu, goal: 0.65, atMost: true },
-    { name: 'first byte, extra us', of: (ratio) => ratio.ttfb_extra_us, goal: 200, atMost: true },
-    { name: 'connections per second', of: (ratio) => ratio.conn, goal: 1 },
-  ],
-  d2: [{ name: 'throughput, worst cell', of: (ratio) => ratio.throughput, goal: 1 }],
-  d3: [{ name: 'throughput, worst cell', of: (ratio) => ratio.throughput, goal: 0.5 }],
-}
-
-export function printReport(systems: readonly System[], rows: ReadonlyMap<string, Row>, ratios: ReadonlyMap<string, Ratio>): void {
-  const number = (title: string): Column => ({ title, align: 'right' })
-  const shown = (value: number | undefined, digits: number) => (value === undefined ? '-' : value.toFixed(digits))
-  const table = (title: string, columns: readonly Column[], lines: readonly (readonly string[])[]) => {
-    console.log(`\n${title}`)
-    for (const line of tableLines(columns, lines)) console.log(line)
-  }
-  const arrows = CELLS.map(({ flows, direction }) => number(`${flows} ${direction}`))
-  const bySystem = (cellsOf: (row: Row) => string[]) => systems.map(({ name }) => [name, ...cellsOf(rows.get(name)!)])
-  table(
-    'Gbit/s, flows and direction',
-    [{ title: 'system' }, ...arrows],
-    bySystem((row) => CELLS.map(({ name }) => shown(row.cells[name]?.gbps, 2))),
-  )
-  table(
-    'CPU seconds per GB, all processes of the system',
-    [{ title: 'system' }, ...arrows],
-    bySystem((row) => CELLS.map(({ name }) => shown(row.cells[name]?.cpu_s_per_gb, 2))),
-  )
-  const others = ['first byte p50 us', 'p99 us', 'connections/s', 'CPU us each', 'idle flows', 'MB', 'MB before', 'KB a flow'].map(number)
-  table(
-    'Time to first byte, new connections, memory of idle flows',
-    [{ title: 'system' }, ...others, { title: '' }],
-    bySystem(({ ttfb_us, conn_per_s, cpu_us_per_conn, idle }) => [
-      shown(ttfb_us?.p50, 0),
-      shown(ttfb_us?.p99, 0),
-      shown(conn_per_s, 0),
-      shown(cpu_us_per_conn, 0),
-      shown(idle?.flows, 0),
-      shown(idle?.rss_mb, 0),
-      shown(idle?.base_mb, 0),
-      shown(idle?.kb_per_flow, 1),
-      idle?.refused === undefined ? '' : `no more: ${idle.refused}`,
-    ]),
-  )
-  for (const [name, ratio] of ratios) {
-    const goals = GOALS[hopsOf(name)] ?? []
-    table(
-      `${name} against the best encrypted peer`,
-      [{ title: '' }, number('measured'), number('goal'), { title: '' }],
-      goals.map(({ name: what, of, goal, atMost }) => {
-        const value = of(ratio)
-        const met = value !== undefined && (atMost === true ? value <= goal : value >= goal)
-        return [what, shown(value, 2), `${atMost === true ? '<=' : '>='} ${goal}`, met ? 'met' : 'not met']
-      }),
-    )
-  }
-  for (const { name } of systems) {
-    const { audit, failures } = rows.get(name)!
-    if (audit !== undefined)
-      console.log(
-        `\n${name}: ${Object.entries(audit)
-          .map(([key, value]) => `${key} ${value}`)
-          .join(', ')}`,
-      )
-    for (const failure of failures) console.log(`${name} FAILED: ${failure}`)
-  }
-  const noise = median([...rows.values()].flatMap((row) => Object.values(row.cells).map((cell) => cell.others_cores))) ?? 0
-  console.log(`\nothers on this machine used ${noise.toFixed(2)} cores (median)${noise > QUIET_CORES ? ': read ratios, not digits' : ''}`)
-}
-
-/** Above this the machine is not quiet, and throughput is what was left over. */
-const QUIET_CORES = 0.15
 
 /** `byway-d1` is the row `d1`. */
 export const hopsOf = (name: string): string => name.replace('byway-', '')

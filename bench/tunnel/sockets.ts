@@ -77,18 +77,23 @@ const noDelay = (fd: bigint) => check(libc.setsockopt(fd, IPPROTO_TCP, TCP_NODEL
 const address = memory(16)
 const addressLength = memory(4)
 
-/** Writes `struct sockaddr_in` for 127.0.0.1. */
-function loopback(port: number): bigint {
+/** An IPv4 address, in four numbers. */
+export type Host = readonly [number, number, number, number]
+export const LOOPBACK: Host = [127, 0, 0, 1]
+
+/** Writes `struct sockaddr_in`. */
+function socketAddress(host: Host, port: number): bigint {
   address.bytes.fill(0)
   address.bytes.writeUInt16LE(Number(AF_INET), 0)
   address.bytes.writeUInt16BE(port, 2)
-  address.bytes.set([127, 0, 0, 1], 4)
+  address.bytes.set(host, 4)
   return address.at
 }
 
-export function listenTcp(): { fd: bigint; port: number } {
+/** On any free port. */
+export function listenTcp(host: Host = LOOPBACK): { fd: bigint; port: number } {
   const fd = BigInt(check(libc.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0n), 'socket'))
-  check(libc.bind(fd, loopback(0), 16n), 'bind')
+  check(libc.bind(fd, socketAddress(host, 0), 16n), 'bind')
   check(libc.listen(fd, BACKLOG), 'listen')
   addressLength.bytes.writeUInt32LE(16)
   check(libc.getsockname(fd, address.at, addressLength.at), 'getsockname')
@@ -96,10 +101,10 @@ export function listenTcp(): { fd: bigint; port: number } {
 }
 
 /** A connection under way; sending waits until it stands. */
-export function connectTcp(port: number): bigint {
+export function connectTcp(port: number, host: Host = LOOPBACK): bigint {
   const fd = BigInt(check(libc.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0n), 'socket'))
   noDelay(fd)
-  if (libc.connect(fd, loopback(port), 16n) < 0 && getInt32(errnoAt) !== EINPROGRESS) check(-1, 'connect')
+  if (libc.connect(fd, socketAddress(host, port), 16n) < 0 && getInt32(errnoAt) !== EINPROGRESS) check(-1, 'connect')
   return fd
 }
 
