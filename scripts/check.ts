@@ -27,19 +27,23 @@ const bin = (name: string): string => join(root, 'node_modules', '.bin', name)
 const AT_ONCE = 2
 /** A failing linter can print thousands of lines; the first ones are the ones to fix. */
 const MAX_LINES = 120
+/** The slowest step takes half a minute, on one slow core three. One that takes longer hangs. */
+const STEP_LIMIT_MS = 600_000
 
-const command = (name: string, program: string, args: readonly string[], cwd = root): Step => ({
+/** `prints`: it tells what is wrong by printing it, whatever its status. */
+const command = (name: string, program: string, args: readonly string[], cwd = root, { prints = false } = {}): Step => ({
   name,
   run: () =>
     new Promise((resolve) => {
       const env = { ...process.env, PATH: `${join(root, 'node_modules', '.bin')}${delimiter}${process.env.PATH}`, NO_COLOR: '1' }
-      const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+      const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: STEP_LIMIT_MS })
       const parts: Buffer[] = []
       for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => parts.push(part))
       child.on('error', (error) => resolve(error.message))
-      child.on('close', (status) => {
+      child.on('close', (status, signal) => {
         const output = Buffer.concat(parts).toString('utf8').trim()
-        resolve(status === 0 ? undefined : output || `ended with status ${status}`)
+        const ended = signal === null ? `ended with status ${status}` : `ended by ${signal} (a step has ${STEP_LIMIT_MS / 60_000} minutes)`
+        resolve(status === 0 && !(prints && output !== '') ? undefined : signal === null ? output || ended : `${output}\n${ended}`.trim())
       })
     }),
 })
@@ -61,7 +65,8 @@ const STEPS: readonly Step[] = [
   command('types', bin('tsc'), ['-p', '.']),
   command('docs', node, ['--test', '--test-reporter=dot', 'test/house/*.test.ts']),
   command('biome', bin('biome'), ['ci', '--colors=off', '.']),
-  command('contract format', bin('forge'), ['fmt', '--check'], contracts),
+  // The forge of npm's package ends with 0 whatever happened.
+  command('contract format', bin('forge'), ['fmt', '--check'], contracts, { prints: true }),
   command('contract ABI', node, ['contracts/scripts/build.ts', '--check']),
   command('contract vectors', node, ['contracts/scripts/vectors.ts', '--check']),
   rule('imports', checkImports),

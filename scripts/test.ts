@@ -2,22 +2,26 @@
  * `npm test`: every test of the node, then every test of the contracts, with what it counted at the end.
  * `npm test -- wallet` runs only the test files whose path holds that word, and no contracts.
  *
- * A line appears as each file ends; what a file printed and the reasons of its failures appear only when it failed. Contracts are
- * fuzzed with fewer inputs than foundry.toml asks for, unless BYWAY_TEST_FULL=1, as in .ci/run.
+ * A line appears as each file ends; what a file printed and the reasons of its failures appear only when it failed. A test that hangs
+ * fails and is named. Contracts are fuzzed with fewer inputs than foundry.toml asks for, unless BYWAY_TEST_FULL=1, as in .ci/run.
  */
 import { spawn } from 'node:child_process'
-import { globSync } from 'node:fs'
+import { chmodSync, globSync, mkdtempSync, readdirSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { run } from 'node:test'
-import { inspect } from 'node:util'
+import { cleanUp, runFile } from './test-file.ts'
 
 const root = join(import.meta.dirname, '..')
 /** Two files at once on the two cores of the smallest machine this runs on; journeys start processes of their own. */
 const FILES_AT_ONCE = 2
-/** The longest journey takes well under two minutes. A file that takes longer hangs, or leaves a timer or a socket open. */
-const FILE_TIMEOUT_MS = 300_000
+/** The longest single test takes half a minute, on a machine that does five other things two. One that takes longer hangs. */
+const HANGS_AFTER_MS = 180_000
+/** Contracts are compiled and fuzzed with full numbers in five minutes, where there is one slow core. */
+const CONTRACTS_LIMIT_MS = 1_200_000
 /** Finds what a careless change breaks, in seconds instead of minutes. */
 const QUICK = { FOUNDRY_FUZZ_RUNS: '256', FOUNDRY_INVARIANT_RUNS: '8' }
+/** What a failing file printed last says most. */
+const MAX_LINES = 200
 /** Whoever waits sees that something happens. */
 const STILL_RUNNING_MS = 20_000
 
@@ -26,6 +30,21 @@ const files = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { cwd: root })
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
   .sort()
 
+/** The name of a run's folder begins like this; the rest is the process and something random. */
+const LEFT = 'byway-tests-'
+/** No run takes that long: whatever its process is called now, it is over. */
+const SWEPT_AFTER_MS = 3_600_000
+
+/** A run that was killed could not clean up. */
+function sweep(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const path = join(tmpdir(), name)
+    if (!name.startsWith(LEFT) || path === folder) continue
+    const { uid, mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? {}
+    if (uid === process.getuid?.() && mtimeMs !== undefined && Date.now() - mtimeMs > SWEPT_AFTER_MS) cleanUp(path)
+  }
+}
+
 interface Part {
   passed: number
   skipped: number
@@ -33,6 +52,19 @@ interface Part {
 }
 
 const startedMs = performance.now()
+/** Everything that tests leave lies in here. */
+const folder = mkdtempSync(join(tmpdir(), `${LEFT}${process.pid}-`))
+// Programs that change their user look into it too.
+chmodSync(folder, 0o755)
+process.once('exit', () => cleanUp(folder))
+for (const [signal, status] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const)
+  process.once(signal, () => process.exit(status))
+sweep()
+
 const seconds = (sinceMs: number): string => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`
 const indent = (text: string): string => text.replace(/^/gm, '    ')
 
@@ -51,56 +83,30 @@ async function nodeTests(): Promise<Part> {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
       const fileStartedMs = performance.now()
       running.set(file, fileStartedMs)
-      const { passed, skipped, failures, printed } = await runFile(file)
+      const { passed, skipped, failures, printed } = await runFile(
+        join(root, file),
+        join(folder, String(ended + running.size)),
+        HANGS_AFTER_MS,
+      )
       running.delete(file)
       total.passed += passed
-      total.skipped += skipped
+      total.skipped += skipped.length
       total.failed += failures.length
       ended++
       const place = `[${String(ended).padStart(String(files.length).length)}/${files.length}]`
+      const why = skipped.length === 0 ? '' : `  skipped ${skipped.length}: ${[...new Set(skipped)].join('; ')}`
       console.log(
-        `${failures.length === 0 ? 'ok  ' : 'FAIL'} ${place} ${file}  ${passed + failures.length} tests  ${seconds(fileStartedMs)}`,
+        `${failures.length === 0 ? 'ok  ' : 'FAIL'} ${place} ${file}  ${passed + failures.length} tests  ${seconds(fileStartedMs)}${why}`,
       )
       if (failures.length === 0) continue
       for (const failure of failures) console.log(indent(failure))
-      if (printed !== '') console.log(indent(`it printed:\n${printed}`))
+      const lines = printed.split('\n')
+      const more = lines.length > MAX_LINES ? ` (the last ${MAX_LINES} lines of ${lines.length})` : ''
+      if (printed !== '') console.log(indent(`it printed${more}:\n${lines.slice(-MAX_LINES).join('\n')}`))
     }
   }
   await Promise.all(Array.from({ length: FILES_AT_ONCE }, worker))
   return total
-}
-
-/** One file in a process of its own. */
-async function runFile(file: string): Promise<{ passed: number; skipped: number; failures: string[]; printed: string }> {
-  const path = join(root, file)
-  const failures: string[] = []
-  const printed: string[] = []
-  let passed = 0
-  let skipped = 0
-  const stream = run({ files: [path], signal: AbortSignal.timeout(FILE_TIMEOUT_MS) })
-  stream.on('test:stdout', ({ message }) => printed.push(message))
-  stream.on('test:stderr', ({ message }) => printed.push(message))
-  stream.on('test:diagnostic', ({ message }) => {
-    if (message.startsWith('Error')) printed.push(`${message}\n`)
-  })
-  stream.on('test:pass', ({ name, skip, todo }) => {
-    if (name === path) return
-    if (skip === undefined && todo === undefined) passed++
-    else skipped++
-  })
-  stream.on('test:fail', ({ name, line, details, todo }) => {
-    const error = details.error as Error & { failureType?: string; cause?: unknown }
-    // A parent fails because of its children, which have told their reasons already.
-    if (error.failureType === 'subtestsFailed' || todo !== undefined) return
-    // The file as a whole: it did not load, ended early, went on after its tests, or never ended.
-    if (name === path)
-      failures.push(error.failureType === 'testAborted' ? `the file did not end in ${FILE_TIMEOUT_MS / 1000} s` : 'the file as a whole')
-    else failures.push(`${name} (line ${line ?? '?'})\n${indent(inspect(error.cause ?? error))}`)
-  })
-  for await (const _ of stream) {
-    // The stream has to be read for the tests to go on; the listeners above do the work.
-  }
-  return { passed, skipped, failures, printed: printed.join('').trimEnd() }
 }
 
 async function contractTests(): Promise<Part> {
@@ -109,7 +115,8 @@ async function contractTests(): Promise<Part> {
   running.set('forge test', performance.now())
   const runs = process.env.BYWAY_TEST_FULL === '1' ? {} : QUICK
   const env = { ...runs, ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, NO_COLOR: '1' }
-  const child = spawn(join(bin, 'forge'), ['test'], { cwd: join(root, 'contracts'), env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const cwd = join(root, 'contracts')
+  const child = spawn(join(bin, 'forge'), ['test'], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'], timeout: CONTRACTS_LIMIT_MS })
   let text = ''
   let shown = 0
   child.stdout.on('data', (part: Buffer) => {
@@ -118,9 +125,12 @@ async function contractTests(): Promise<Part> {
     for (const line of lines.slice(shown, -1)) if (/^Suite result|^Ran \d+ tests? for|\[FAIL/.test(line)) console.log(`  ${line}`)
     shown = lines.length - 1
   })
-  const status = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve))
+  const status = await new Promise<number | string>((resolve) => {
+    child.on('error', ({ message }) => resolve(message))
+    child.on('close', (code, signal) => resolve(code ?? `it was ended by ${signal}`))
+  })
   const [, passed = '0', failed = '0', skipped = '0'] = /(\d+) tests passed, (\d+) failed, (\d+) skipped/.exec(text) ?? []
-  if (status !== 0) console.log(indent(text.trimEnd()))
+  if (status !== 0) console.log(`${indent(text.trimEnd())}\nforge test: ${typeof status === 'number' ? `exit code ${status}` : status}`)
   return { passed: Number(passed), skipped: Number(skipped), failed: status === 0 ? Number(failed) : Math.max(1, Number(failed)) }
 }
 

@@ -7,7 +7,7 @@
 import { posix } from 'node:path'
 
 const MONEY_AND_BYTES = ['protocol', 'economy', 'chain', 'wallet', 'discovery', 'tunnel'] as const
-const ALL = [...MONEY_AND_BYTES, 'provider', 'consumer', 'api', 'cli'] as const
+const ALL = [...MONEY_AND_BYTES, 'prober', 'provider', 'consumer', 'explorer', 'api', 'cli'] as const
 
 /** A room, and the others it may import from. `main` is src/main.ts. */
 export const ROOMS: Readonly<Record<string, readonly string[]>> = {
@@ -15,11 +15,14 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   economy: [],
   chain: ['protocol'],
   wallet: ['protocol'],
-  discovery: ['protocol'],
+  discovery: ['protocol', 'economy'],
   tunnel: ['protocol'],
+  prober: ['protocol', 'economy', 'chain'],
   provider: MONEY_AND_BYTES,
   consumer: MONEY_AND_BYTES,
-  api: ALL,
+  // Of the wallet only the lock on a folder, of the api only how problems are written: it holds no money and runs beside the daemons.
+  explorer: ['protocol', 'economy', 'chain', 'wallet', 'discovery', 'api'],
+  api: [...MONEY_AND_BYTES, 'provider', 'consumer'],
   cli: ALL,
   main: ALL,
 }

@@ -4,9 +4,11 @@
  * A table stands between `<!-- table:name -->` and `<!-- end -->`; the prose around it is a person's. So are two columns of the errors: the
  * generator keeps what stands there and leaves `?` for a new code, which the test refuses until somebody has explained it.
  */
-import { GAUGES } from '../../src/api/metrics.ts'
+import { GAUGES, HOP_GAUGES } from '../../src/api/metrics.ts'
 import { defaultText } from '../../src/cli/resolve.ts'
 import { DEBUG_SWITCHES, kebab, SETTING_KEYS, SETTINGS, variable } from '../../src/cli/settings.ts'
+import { ROUTES } from '../../src/explorer/api/app.ts'
+import { MEASURES } from '../../src/explorer/indexer/entries.ts'
 import { ERRORS } from '../../src/protocol/errors.ts'
 import { COUNTERS, WARNINGS } from '../../src/protocol/observe.ts'
 import { REASON_CODES } from '../../src/wallet/ledger.ts'
@@ -56,6 +58,18 @@ const TABLES: Readonly<Record<string, Table>> = {
     ]),
   ],
   gauges: () => [['metric', 'what it tells'], ...Object.entries(GAUGES).map(([name, help]) => [`\`byway_${name}\``, help])],
+  hops: () => [['metric', 'what it tells'], ...Object.entries(HOP_GAUGES).map(([name, help]) => [`\`byway_${name}\``, help])],
+  routes: () => [
+    ['path', 'what it answers', 'parameters'],
+    ...ROUTES.map(({ path, summary, query }) => [
+      `\`${path}\``,
+      summary,
+      Object.keys(query.shape)
+        .map((name) => `\`${name}\``)
+        .join(', ') || 'none',
+    ]),
+  ],
+  measures: () => [['measure', 'what it is'], ...Object.entries(MEASURES).map(([name, about]) => [`\`${name}\``, about])],
   warnings: () => [
     ['code', 'severity', 'what it says'],
     ...Object.entries(WARNINGS).map(([code, { severity, text }]) => [`\`${code}\``, severity, text]),
