@@ -3,8 +3,12 @@
  * after, however it ended.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { run } from 'node:test'
 import { inspect } from 'node:util'
+
+/** Two hundred test files load much the same: types are stripped and code is compiled once. The same folder as main.ts names. */
+const NODE_COMPILE_CACHE = join(import.meta.dirname, '..', 'node_modules', '.cache', 'byway')
 
 export interface Ran {
   passed: number
@@ -28,7 +32,7 @@ export async function runFile(path: string, folder: string, limitMs: number): Pr
   let hung: string | undefined
   mkdirSync(folder)
   const over = new AbortController()
-  const stream = run({ files: [path], env: { ...process.env, TMPDIR: folder }, signal: over.signal })
+  const stream = run({ files: [path], env: { NODE_COMPILE_CACHE, ...process.env, TMPDIR: folder }, signal: over.signal })
   const limit = setTimeout(() => {
     hung = [...underWay.values()].join(' > ')
     killAll(folder)

@@ -4,19 +4,33 @@ import type { Output } from './output.ts'
 import { addSettings, type Env } from './resolve.ts'
 import { type CommandName, keysOf } from './settings.ts'
 
-export interface CommandSpec {
-  readonly about: string
+interface LoadedCommand {
   readonly run: (command: Command, env: Env, output: Output) => Promise<void>
   /** Gives it arguments, flags that are no settings, and an example. */
   readonly shape?: (command: Command) => void
 }
 
-export function addCommand(program: Command, name: CommandName, { about, run, shape }: CommandSpec, env: Env, output: Output): void {
+export interface CommandSpec {
+  readonly about: string
+  readonly load: () => Promise<LoadedCommand>
+}
+
+/** `asked` false: only its name and what it is for, as the list of commands shows it. */
+export async function addCommand(
+  program: Command,
+  name: CommandName,
+  { about, load }: CommandSpec,
+  asked: boolean,
+  env: Env,
+  output: Output,
+): Promise<void> {
   const command = program
     .command(name)
     .description(about)
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
+  if (!asked) return
+  const { run, shape } = await load()
   shape?.(command)
   addSettings(command, keysOf(name))
   command.action(() => run(command, env, output))

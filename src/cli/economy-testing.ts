@@ -33,7 +33,8 @@ export function createDesk(rpc: string, folder: string): Desk {
     const stderr = { write: (text: string) => (written.err += text) }
     const output = createOutput({ stdout, stderr, env, json })
     const program = new Command('byway').exitOverride().configureOutput({ writeErr: () => {}, writeOut: (text) => (written.out += text) })
-    for (const name of Object.keys(ECONOMY) as (typeof ECONOMY_COMMANDS)[number][]) addCommand(program, name, ECONOMY[name], env, output)
+    for (const name of Object.keys(ECONOMY) as (typeof ECONOMY_COMMANDS)[number][])
+      await addCommand(program, name, ECONOMY[name], words.includes(name), env, output)
     let code = 0
     try {
       await program.parseAsync(words, { from: 'user' })

@@ -16,11 +16,11 @@ import { acquireLock } from '../wallet/lock.ts'
 import { untilAsked } from './daemon.ts'
 import { daemonHome } from './homes.ts'
 import { contractsFor, networkFor } from './network.ts'
-import { VERSION } from './node.ts'
 import type { Output } from './output.ts'
 import { type Env, loadSettings } from './resolve.ts'
 import { keysOf } from './settings.ts'
 import { openSources, type Sources } from './sources.ts'
+import { VERSION } from './version.ts'
 
 export async function explore(command: Command, env: Env, output: Output): Promise<void> {
   const { values: settings, sources } = await loadSettings(command, keysOf('explore'), env)

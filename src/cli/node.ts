@@ -1,5 +1,5 @@
 /**
- * The command: one file a subcommand, wired in main.ts.
+ * The command: one file a subcommand, listed in commands.ts.
  *
  * The rule it keeps: data on stdout, talk on stderr, every read command takes --json, every setting comes from one table (settings.ts), and no
  * secret is printed. Start reading at share.ts and connect.ts (the two daemons), then up.ts (the local exchange of both).
@@ -31,8 +31,7 @@ import { watchDescriptors } from './descriptors.ts'
 import { clientFor, type NetworkSettings, networkFor } from './network.ts'
 import type { Env } from './resolve.ts'
 import { traced } from './trace.ts'
-
-export const VERSION = '0.1.0'
+import { VERSION } from './version.ts'
 
 export interface NodeOptions {
   role: Role

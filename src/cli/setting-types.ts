@@ -5,7 +5,7 @@
  * same wherever it was written.
  */
 import { isIP } from 'node:net'
-import { isAddress } from 'viem'
+import { validate as isAddress } from 'ox/Address'
 import { z } from 'zod'
 import { formatDollars, parseDollars } from '../protocol/dollars.ts'
 

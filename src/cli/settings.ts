@@ -6,7 +6,7 @@
  */
 import { join } from 'node:path'
 import { LINES } from '../protocol/offer.ts'
-import { REACH_MODES } from '../provider/reach/index.ts'
+import { REACH_MODES } from '../provider/reach/modes.ts'
 import {
   address,
   cidr,

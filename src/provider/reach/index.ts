@@ -17,14 +17,11 @@ import type { Link } from '../../tunnel/index.ts'
 import type { Mapping, PortMap } from '../../tunnel/portmap/index.ts'
 import { REACHED } from '../relay/index.ts'
 import { askHowSeen } from './ask.ts'
+import type { ReachMode } from './modes.ts'
 import type { Reservation } from './reservation.ts'
 import { keepReservations, type Reservations } from './reservations.ts'
 
 export { takeReservation } from './reservation.ts'
-
-/** How a node decides: by trying, or because its owner knows. */
-export const REACH_MODES = ['auto', 'open', 'tucked'] as const
-export type ReachMode = (typeof REACH_MODES)[number]
 
 /** Addresses and routers change when a line reconnects; asking costs two connections. */
 const ASK_AGAIN_MS = 300_000

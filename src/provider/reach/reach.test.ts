@@ -11,7 +11,8 @@ import { type SignedOffer, signOffer, type Transport } from '../../protocol/offe
 import { RESERVE_LABEL, signReservation } from '../../protocol/reserve.ts'
 import { connectLink, type Link } from '../../tunnel/index.ts'
 import type { Mapping } from '../../tunnel/portmap/index.ts'
-import { createReach, type ReachMode, takeReservation } from './index.ts'
+import { createReach, takeReservation } from './index.ts'
+import type { ReachMode } from './modes.ts'
 
 type Node = Awaited<ReturnType<typeof startProvider>>
 
