@@ -8,7 +8,8 @@
 import { spawn } from 'node:child_process'
 import { chmodSync, globSync, mkdtempSync, readdirSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
+import { CONTRACTS, forgeEnv, forgePath } from '../contracts/scripts/forge.ts'
 import { cleanUp, runFile } from './test-file.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -111,12 +112,10 @@ async function nodeTests(): Promise<Part> {
 
 async function contractTests(): Promise<Part> {
   console.log('contracts: forge test (compiling takes a moment the first time) ...')
-  const bin = join(root, 'node_modules', '.bin')
   running.set('forge test', performance.now())
   const runs = process.env.BYWAY_TEST_FULL === '1' ? {} : QUICK
-  const env = { ...runs, ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, NO_COLOR: '1' }
-  const cwd = join(root, 'contracts')
-  const child = spawn(join(bin, 'forge'), ['test'], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'], timeout: CONTRACTS_LIMIT_MS })
+  const env = { ...runs, ...forgeEnv(), NO_COLOR: '1' }
+  const child = spawn(forgePath(), ['test'], { cwd: CONTRACTS, env, stdio: ['ignore', 'pipe', 'inherit'], timeout: CONTRACTS_LIMIT_MS })
   let text = ''
   let shown = 0
   child.stdout.on('data', (part: Buffer) => {

@@ -9,7 +9,8 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { CONTRACTS, forge } from './plant.ts'
+import { CONTRACTS } from '../scripts/forge.ts'
+import { forge } from './plant.ts'
 
 const LIMIT_MS = 3_600_000
 const REPOSITORY = resolve(CONTRACTS, '..')

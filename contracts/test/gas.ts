@@ -9,7 +9,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CONTRACTS, forge } from './plant.ts'
+import { CONTRACTS } from '../scripts/forge.ts'
+import { forge } from './plant.ts'
 
 const TOLERANCE_PERCENT = 5
 const LIMIT_MS = 1_800_000

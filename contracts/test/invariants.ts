@@ -13,7 +13,8 @@ import { globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { CONTRACTS, forge } from './plant.ts'
+import { CONTRACTS } from '../scripts/forge.ts'
+import { forge } from './plant.ts'
 
 /** Calls in one walk: long enough for epochs to turn and stakes to thaw; the rules look at everything after every call. */
 const DEPTH = 128

@@ -13,8 +13,9 @@ import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { CONTRACTS } from '../scripts/forge.ts'
 import { type Mutant, mutantsOf } from './mutators.ts'
-import { CONTRACTS, type Field, openField } from './plant.ts'
+import { type Field, openField } from './plant.ts'
 
 const LEAST_PERCENT = 90
 

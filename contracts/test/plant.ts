@@ -8,12 +8,10 @@
  */
 import { execFile } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { availableParallelism, tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-
-export const CONTRACTS = resolve(import.meta.dirname, '..')
+import { CONTRACTS, forgeEnv, forgePath } from '../scripts/forge.ts'
 
 /** Replaces `from`, which must occur exactly once in `file` (a path from contracts/; a library under ../node_modules works too). */
 export type Edit = readonly [file: string, from: string, to: string]
@@ -40,22 +38,14 @@ export interface Field {
 /** Little fuzzing: a missing guard shows at once. Warnings are no errors: a bug may leave a variable unused. */
 export const QUICK = { FOUNDRY_PROFILE: 'quick', FOUNDRY_FUZZ_RUNS: '64', FOUNDRY_DENY: 'never', FOUNDRY_OPTIMIZER: 'false' }
 
-/** forge itself, not its launcher: the launcher does not pass signals on. */
-export function forgePath(): string {
-  const arch = process.arch === 'x64' ? 'amd64' : process.arch
-  const home = dirname(createRequire(import.meta.url).resolve(`@foundry-rs/forge-${process.platform}-${arch}/package.json`))
-  return join(home, 'bin', 'forge')
-}
-
-/** Runs forge in contracts/; the compiler behind it needs our own node first in the path. */
+/** Runs forge in contracts/. */
 export function forge(
   args: readonly string[],
   env: Record<string, string>,
   timeoutMs: number,
 ): Promise<{ stdout: string; stderr: string }> {
-  const path = `${dirname(process.execPath)}:${process.env.PATH}`
   return new Promise((done) => {
-    const options = { cwd: CONTRACTS, env: { ...process.env, ...env, PATH: path }, timeout: timeoutMs, maxBuffer: 256 * 1024 * 1024 }
+    const options = { cwd: CONTRACTS, env: { ...forgeEnv(), ...env }, timeout: timeoutMs, maxBuffer: 256 * 1024 * 1024 }
     execFile(forgePath(), args, options, (_, stdout, stderr) => done({ stdout, stderr }))
   })
 }

@@ -3,7 +3,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, join, resolve } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
-import { CONTRACTS, forge, placeOf, QUICK, type Trial, type Verdict } from './plant.ts'
+import { CONTRACTS } from '../scripts/forge.ts'
+import { forge, placeOf, QUICK, type Trial, type Verdict } from './plant.ts'
 
 /** Most suites take a second; one that hangs forge must not hang the run. */
 const RUN_TIMEOUT_MS = 300_000

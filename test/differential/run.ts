@@ -6,8 +6,9 @@
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { CONTRACTS, forgeEnv, forgePath } from '../../contracts/scripts/forge.ts'
 import { SUITES, type Tally, type Vector, vectorOf } from './suites.ts'
 
 const { values } = parseArgs({ options: { sequences: { type: 'string', default: '100000' }, first: { type: 'string', default: '0' } } })
@@ -17,10 +18,8 @@ if (!Number.isSafeInteger(sequences) || sequences < 1 || !Number.isSafeInteger(b
   process.exit(2)
 }
 
-const root = join(import.meta.dirname, '../..')
-const contracts = join(root, 'contracts')
 /** forge may read here (contracts/foundry.toml), and git looks away. */
-const folder = join(contracts, 'cache', 'sequences')
+const folder = join(CONTRACTS, 'cache', 'sequences')
 /** A quarter of a minute a suite: one forge run keeps all of its changes in memory. */
 const CHUNK = 500
 const suites = Object.entries(SUITES)
@@ -29,19 +28,13 @@ const each = Math.ceil(sequences / suites.length)
 /** Whether the contracts come to these numbers; what forge said when not. */
 function replay(vectors: Record<string, Vector>): string | undefined {
   writeFileSync(join(folder, 'chunk.json'), JSON.stringify(vectors))
-  const bin = join(root, 'node_modules', '.bin')
-  const env = {
-    ...process.env,
-    PATH: `${bin}${delimiter}${process.env.PATH}`,
-    NO_COLOR: '1',
-    BYWAY_SEQUENCES: 'cache/sequences/chunk.json',
-  }
-  const { stdout, stderr } = spawnSync(join(bin, 'forge'), ['test', '--match-contract', 'DifferentialTest'], {
-    cwd: contracts,
+  const env = { ...forgeEnv(), NO_COLOR: '1', BYWAY_SEQUENCES: 'cache/sequences/chunk.json' }
+  const { stdout, stderr } = spawnSync(forgePath(), ['test', '--match-contract', 'DifferentialTest'], {
+    cwd: CONTRACTS,
     env,
     encoding: 'utf8',
   })
-  // By what it printed: the forge of npm's package ends with 0 whatever happened.
+  // By what it printed, not by its status: a suite that was not found would fail nothing.
   return stdout.includes(`${suites.length} tests passed, 0 failed`) ? undefined : `${stdout}\n${stderr}`
 }
 
