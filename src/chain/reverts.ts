@@ -62,9 +62,8 @@ const CODES: Readonly<Record<string, Meaning>> = {
     ['WrongState', 'AlreadyOpened', 'AlreadySettled', 'AlreadyJudged', 'NothingPending', 'ProposalPending', 'ParameterMoved', 'FaultKnown'],
     { code: 'STATE_WRONG' },
   ),
-  ...all(['GovernorUnexpectedProposalState', 'GovernorAlreadyCastVote', 'TimelockUnexpectedOperationState', 'AlreadySubscribed'], {
-    code: 'STATE_WRONG',
-  }),
+  ...all(['GovernorUnexpectedProposalState', 'GovernorAlreadyCastVote', 'TimelockUnexpectedOperationState'], { code: 'STATE_WRONG' }),
+  ...all(['AlreadySubscribed', 'NotSubscribed'], { code: 'STATE_WRONG' }),
 }
 
 /** By the four bytes they begin with. Contracts share many errors, and looking each up in one long list takes milliseconds. */

@@ -18,13 +18,19 @@ export interface SubscriptionTerm {
   paid: bigint
   /** What the provider has earned so far; the rest comes back on cancelling. */
   earned: bigint
+  /** What of that is paid out. */
+  taken: bigint
   /** Unix seconds; 0 when there is none. */
   start: number
   end: number
 }
 
+/** Fixed in the contract. */
+const MONTH_S = 30 * 86_400
+
 export interface SubscriptionClient {
   readonly address: Hex
+  readonly monthS: number
   planOf(plan: SubscriptionPlan): Hex
   term(plan: SubscriptionPlan, subscriber: Hex, signal?: AbortSignal): Promise<SubscriptionTerm>
   subscribe(plan: SubscriptionPlan, months: number): Action
@@ -38,10 +44,11 @@ export function createSubscriptionClient(rpc: Rpc, dollar: Hex, address: Hex): S
   const planOf = ({ provider, price, allowance }: SubscriptionPlan) => hashOf(['address', 'uint96', 'uint64'], [provider, price, allowance])
   return {
     address,
+    monthS: MONTH_S,
     planOf,
     async term(plan, subscriber, signal) {
-      const [{ paid, start, end }, earned] = await at.read('termOf', [planOf(plan), subscriber], signal)
-      return { paid, earned, start: Number(start), end: Number(end) }
+      const [{ paid, taken, start, end }, earned] = await at.read('termOf', [planOf(plan), subscriber], signal)
+      return { paid, earned, taken, start: Number(start), end: Number(end) }
     },
     subscribe: (plan, months) =>
       at.action('subscribing', 'subscribe', [plan, BigInt(months)], { token: dollar, amount: plan.price * BigInt(months) }),

@@ -112,6 +112,18 @@ describe('trade', () => {
     assert.equal((await newest()).state, 'executed')
   })
 
+  test('who has votes sends WAY every second, to somebody who has some too', async () => {
+    const { governance, sendWay } = world.economy
+    const [dan, fay] = [await world.person('dan'), await world.person('fay')]
+    for (const wallet of [dan, fay]) await world.act(wallet, governance.delegate(wallet.address))
+    await world.devnet.tell('anvil_setBlockTimestampInterval', 1)
+    try {
+      for (let second = 0; second < 3; second++) await world.act(dan, sendWay(fay.address, WAY))
+    } finally {
+      await world.devnet.tell('anvil_removeBlockTimestampInterval')
+    }
+  })
+
   test('a subscription gives back what is not used', async () => {
     const { subscription } = world.economy
     const plan = { provider: ann.address, price: 5n * DOLLAR, allowance: 10n ** 11n }

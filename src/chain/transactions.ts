@@ -28,6 +28,11 @@ const OUTBID_PERCENT = 200n
 const MAX_RAISE = 8n
 /** Gas is estimated on the newest block and used on a later one; what is not used is not paid. */
 const GAS_MARGIN_PERCENT = 120n
+/**
+ * Beyond that: WAY keeps one checkpoint of votes a second. A transfer estimated in the second of the last one changes a slot for either side, and
+ * mined a second later it makes two new ones, 22,100 gas each.
+ */
+const GAS_RESERVE = 50_000n
 /** For chains whose nodes do not suggest a tip: 0.1 gwei. */
 const DEFAULT_TIP_WEI = 100_000_000n
 /** A node may know that a nonce is used before it knows the receipt: looks granted to it. */
@@ -75,7 +80,7 @@ export function createTransactions(options: TransactionsOptions): Transactions {
   const turns = new Map<Hex, Promise<unknown>>()
 
   const deliver = async (wallet: Wallet, doing: string, call: Call, options: SendOptions, signal?: AbortSignal): Promise<Receipt> => {
-    const gas = ((await estimateGas(rpc, wallet.address, call, doing, signal)) * GAS_MARGIN_PERCENT) / 100n
+    const gas = ((await estimateGas(rpc, wallet.address, call, doing, signal)) * GAS_MARGIN_PERCENT) / 100n + GAS_RESERVE
     const first = await quoteFees(rpc, signal)
     let fees = first
     await requireEther(rpc, wallet.address, gas * fees.maxFeePerGas, signal)

@@ -59,6 +59,13 @@ export const ECONOMY: Record<(typeof ECONOMY_COMMANDS)[number], CommandSpec> = {
       return { run: sla, shape: slaShape }
     },
   },
+  subscribe: {
+    about: 'Pay a provider flat dollars a month, and end it any time.',
+    load: async () => {
+      const { subscribe, subscribeShape } = await import('./subscribe.ts')
+      return { run: subscribe, shape: subscribeShape }
+    },
+  },
   vote: {
     about: 'Show governed numbers and proposals, propose and vote.',
     load: async () => {

@@ -114,6 +114,7 @@ const vault = {
   subsidised: amount,
   returned: amount,
 }
+const plan = { plan: word, terms: z.strictObject({ provider: address, price: amount, allowance: amount }) }
 const hour = { line: amount, provider: address, region: z.string(), start: time, percent: z.int(), gb: z.int() }
 
 export const SHAPES = {
@@ -260,6 +261,15 @@ export const SHAPES = {
     toProvider: amount,
   }),
   agreementCollected: signing({ units: amount }),
+  subscription: z.strictObject({
+    wallet: address,
+    ...plan,
+    term: z.strictObject({ paid: amount, earned: amount, taken: amount, start: time, end: time }),
+    runs: z.boolean(),
+  }),
+  subscribed: signing({ ...plan, units: amount, end: time }),
+  subscriptionEnded: signing({ ...plan, refund: amount }),
+  subscriptionTaken: signing({ ...plan, subscriber: address, units: amount }),
   votes: z.strictObject({
     wallet: address,
     power: z.strictObject({ held: amount, delegate: address.optional(), votes: amount }),

@@ -188,6 +188,35 @@ describe('the token economy from the command line', () => {
     refused(await desk.byway('bob', 'sla', 'collect', '--yes'), 'NOTHING_DUE', 4)
   })
 
+  test('a subscription is paid ahead, earned by the second, and ended with what is not used', async () => {
+    const plan = (who: string) => [wallets[who]!, '6', '100'] as const
+    const dollars = async (name: string) => BigInt(read('funds', await desk.byway(name, 'fund')).dollars)
+    refused(await desk.byway('bob', 'subscribe', 'start', ...plan('ann'), '--months', '25', '--yes'), 'ARGUMENT_INVALID', 2)
+    refused(await desk.byway('bob', 'subscribe', 'cancel', ...plan('ann'), '--yes'), 'STATE_WRONG', 4)
+    refused(await desk.byway('ann', 'subscribe', 'take', ...plan('bob'), '--yes'), 'NOTHING_DUE', 4)
+    const [bob, ann] = [await dollars('bob'), await dollars('ann')]
+    assert.equal(
+      read('subscribed', await desk.byway('bob', 'subscribe', 'start', ...plan('ann'), '--months', '2', '--yes')).units,
+      '12000000',
+    )
+    refused(await desk.byway('bob', 'subscribe', 'start', ...plan('ann'), '--yes'), 'STATE_WRONG', 4)
+    // Other terms are another plan.
+    assert.equal(read('subscription', await desk.byway('bob', 'subscribe', 'show', wallets.ann!, '6', '101')).runs, false)
+
+    await world.pass(15 * DAY_S)
+    const { runs, term } = read('subscription', await desk.byway('bob', 'subscribe', 'show', ...plan('ann')))
+    assert.deepEqual([runs, term.paid, BigInt(term.earned) / 10_000n], [true, '12000000', 300n])
+    read('subscriptionTaken', await desk.byway('ann', 'subscribe', 'take', ...plan('bob'), '--yes'))
+    await world.pass(60)
+    read('subscriptionEnded', await desk.byway('bob', 'subscribe', 'cancel', ...plan('ann'), '--yes'))
+    assert.equal(read('subscription', await desk.byway('bob', 'subscribe', 'show', ...plan('ann'))).runs, false)
+    read('subscriptionTaken', await desk.byway('ann', 'subscribe', 'take', ...plan('bob'), '--yes'))
+    const [spent, gained] = [bob - (await dollars('bob')), (await dollars('ann')) - ann]
+    assert.equal(spent, gained)
+    // A quarter of twelve dollars, and the seconds that the commands took.
+    assert.ok(gained >= 3n * DOLLAR && gained < 3n * DOLLAR + DOLLAR / 100n, `${gained}`)
+  })
+
   test('a parameter is changed by vote, within its bounds and by who has votes', async () => {
     const change = ['vote', 'propose', 'burnShare', '1500', '--why', 'burn more']
     assert.equal(read('parameters', await desk.byway('ann', 'vote', 'parameters')).parameters.length, 19)

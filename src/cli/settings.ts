@@ -32,7 +32,7 @@ export const DISCOVERY_SOURCES = ['folder', 'registry', 'libp2p'] as const
 const FOLDER_ONLY: readonly (typeof DISCOVERY_SOURCES)[number][] = ['folder']
 
 /** The token economy from the command line. */
-export const ECONOMY_COMMANDS = ['fund', 'stake', 'unstake', 'delegate', 'rewards', 'pool', 'reserve', 'sla', 'vote'] as const
+export const ECONOMY_COMMANDS = ['fund', 'stake', 'unstake', 'delegate', 'rewards', 'pool', 'reserve', 'sla', 'subscribe', 'vote'] as const
 export const COMMANDS = [
   'up',
   'share',
