@@ -1,12 +1,13 @@
 /**
  * The economy from the first dollar to the last slash, on a devnet whose clock is moved: `npm run test:economy [-- BYTES]`.
  *
- * Fund, bond, open a root, carry a gigabyte over three providers in two regions, claim, turn three epochs, receive usage and capacity rewards, meet an
- * agreement, break one, slash who said two things, vote a number through the timelock, and leave with everything. After each step the identities
- * of supply, stake, dollars and books are checked and printed.
+ * Fund, bond, finance a region, open a root, carry a gigabyte over three providers in two regions, claim, turn three epochs, receive usage and
+ * capacity rewards and the floor that the region's vault pays, meet an agreement, break one, slash who said two things, vote a number through
+ * the timelock, and leave with everything. After each step the identities of supply, stake, dollars and books are checked and printed.
  */
 import { identities } from './identities.ts'
 import { agree, carry, claim, enrol, fund, type Journey, leave, receive, slash, turn, verify, vote } from './steps.ts'
+import { invest, settleVault } from './vault-steps.ts'
 import { makeWorld } from './world.ts'
 
 export interface JourneyOptions {
@@ -37,10 +38,12 @@ export async function travel({ bytes, epochs, say }: JourneyOptions): Promise<vo
       Parameters<typeof slash>[1],
     ]
     await step('enrol', () => enrol(at))
+    await step('invest', () => invest(at))
     await step('carry', () => carry(at, bytes))
     await step('claim', () => claim(at))
     for (let epoch = 0; epoch < epochs; epoch++) await step('turn', () => turn(at))
     await step('receive', () => receive(at))
+    await step('vault', () => settleVault(at))
     await step('agreement that is met', () => agree(at, first, 'met'))
     await step('agreement that is broken', () => agree(at, second, 'broken'))
     await step('slash', () => slash(at, third))
