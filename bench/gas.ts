@@ -11,6 +11,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   type Address,
   concatHex,
@@ -24,6 +25,7 @@ import {
   publicActions,
   signatureToCompactSignature,
   slice,
+  type TransactionReceipt,
   toBytes,
   toHex,
   walletActions,
@@ -42,6 +44,7 @@ const CAP = 50_000n // five cents: what a consumer puts behind one of many provi
 const TICK = 1_234n // units by which each voucher exceeds the last
 const GRACE_S = 172_800n
 const LIFETIME_S = 28 * 86_400
+const LOOK_EVERY_MS = 5
 const START_S = 1_800_000_000 // a fixed clock gives fixed root ids, hence the same gas in every run
 
 const payeeKey = keyOf('payee')
@@ -73,19 +76,30 @@ async function startAnvil(): Promise<{ anvil: ChildProcess; url: string }> {
 }
 
 async function measure(url: string): Promise<Record<string, number>> {
-  const chain = createTestClient({ mode: 'anvil', chain: foundry, transport: http(url), pollingInterval: 5 })
+  const chain = createTestClient({ mode: 'anvil', chain: foundry, transport: http(url) })
     .extend(publicActions)
     .extend(walletActions)
   const [operator, ...payers] = (await chain.getAddresses()) as [Address, ...Address[]]
 
+  /** By asking: this chain makes a block for each transaction, and who begins to watch blocks after that one waits for a next for ever. */
+  async function mined(hash: Hex): Promise<TransactionReceipt> {
+    for (;;) {
+      const receipt = await chain.getTransactionReceipt({ hash }).catch((error: Error) => {
+        if (error.name !== 'TransactionReceiptNotFoundError') throw error
+        return undefined
+      })
+      if (receipt !== undefined) return receipt
+      await delay(LOOK_EVERY_MS)
+    }
+  }
   /** Waits for a transaction and returns its gas; a reverted one is a broken benchmark. */
   async function gasOf(sent: Promise<Hex>): Promise<number> {
-    const receipt = await chain.waitForTransactionReceipt({ hash: await sent })
+    const receipt = await mined(await sent)
     if (receipt.status !== 'success') throw new Error(`transaction ${receipt.transactionHash} reverted`)
     return Number(receipt.gasUsed)
   }
   async function deployed(sent: Promise<Hex>): Promise<Address> {
-    const { contractAddress } = await chain.waitForTransactionReceipt({ hash: await sent })
+    const { contractAddress } = await mined(await sent)
     if (!contractAddress) throw new Error('a contract was not deployed')
     return contractAddress
   }
