@@ -113,8 +113,8 @@ export async function openNode({ role, paths, settings, env, gauges = {}, hops }
   }
 }
 
-/** Timers of the main thread are looked at this often; what Node reports includes it. */
-const LOOK_EVERY_MS = 5
+/** Timers of the main thread are looked at this often; what Node reports includes it. Oftener would be what a node at rest does most. */
+const LOOK_EVERY_MS = 40
 
 /** Reads how late they were since it was last asked, in seconds. */
 function mainDelay(closers: (() => Promise<unknown>)[]): () => number {

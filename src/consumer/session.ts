@@ -25,7 +25,6 @@ import {
   onMeter,
   onPaid,
   type Purse,
-  promptBytes,
   witnessed,
 } from '../protocol/purse.ts'
 import { type Domain, domainSeparator } from '../protocol/voucher.ts'
@@ -148,17 +147,6 @@ export class ConsumerSession {
     this.#needs = needs
     this.#onClosed = onClosed
     this.openedAtMs = needs.clock.nowMs()
-    const flowsNeeds = this.#flowsNeeds()
-    this.#flows = new Flows(flowsNeeds)
-    this.#fast = this.#newFastFlows(flowsNeeds)
-    this.#moving = new Moving({
-      move: () => this.#move(),
-      due: () => this.closed === undefined && needs.deposits.nearlyUsed(this.#channel.book),
-      onFailed: (error) => {
-        needs.observer.warn('DEPOSIT_LOW', { code: error.code })
-        needs.observer.log('no further channel', { code: error.code, why: error.message })
-      },
-    })
     this.#payments = new Payments(this.#account(), {
       ...needs,
       separator,
@@ -169,6 +157,17 @@ export class ConsumerSession {
       },
       onShort: () => void this.#moving.now(),
       onError: (error) => this.fail(error),
+    })
+    const flowsNeeds = this.#flowsNeeds()
+    this.#flows = new Flows(flowsNeeds)
+    this.#fast = this.#newFastFlows(flowsNeeds)
+    this.#moving = new Moving({
+      move: () => this.#move(),
+      due: () => this.closed === undefined && needs.deposits.nearlyUsed(this.#channel.book),
+      onFailed: (error) => {
+        needs.observer.warn('DEPOSIT_LOW', { code: error.code })
+        needs.observer.log('no further channel', { code: error.code, why: error.message })
+      },
     })
     this.#control = new Control(control, {
       clock: needs.clock,
@@ -277,7 +276,7 @@ export class ConsumerSession {
     return new FastFlows(plane, {
       ...needs,
       fresh: (signal) => this.#pool.fresh(this.#credentials, signal),
-      untilPayment: () => promptBytes(this.#purse),
+      untilPayment: () => this.#payments.untilPrompt,
       onEnded: (inOrder, count) => this.#needs.observer.count('flows', count, { result: inOrder ? 'ok' : 'CONNECTION_RESET' }),
       onDead: (error) => this.fail(error),
     })
