@@ -16,17 +16,7 @@ import { EXPORTER_LABEL, FLOW_PROTOCOLS, type Message, type MessageBody, type St
 import type { Observer } from '../protocol/observe.ts'
 import type { SignedOffer } from '../protocol/offer.ts'
 import { bytesWithin } from '../protocol/price.ts'
-import {
-  checkDone,
-  movedPurse,
-  onDiscard,
-  onDiscarded,
-  onLost,
-  onMeter,
-  onPaid,
-  type Purse,
-  witnessed,
-} from '../protocol/purse.ts'
+import { checkDone, movedPurse, onDiscard, onDiscarded, onLost, onMeter, onPaid, type Purse, witnessed } from '../protocol/purse.ts'
 import { type Domain, domainSeparator } from '../protocol/voucher.ts'
 import type { Plane } from '../tunnel/fast/plane.ts'
 import type { FlowStream, Link } from '../tunnel/index.ts'
