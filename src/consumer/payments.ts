@@ -91,8 +91,8 @@ export class Payments {
       .finally(() => {
         this.#signing = undefined
         this.#underWay = 0n
-        // More may have come due meanwhile.
-        this.changed()
+        // More may have come due meanwhile, or a used-up channel could not pay for all: never at once, or nothing else would have its turn.
+        if (!this.#held && this.#due > 0n) this.#payWithin(STEP_MS)
       })
   }
 
