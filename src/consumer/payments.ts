@@ -92,7 +92,7 @@ export class Payments {
         this.#signing = undefined
         this.#underWay = 0n
         // More may have come due meanwhile, or a used-up channel could not pay for all: never at once, or nothing else would have its turn.
-        if (!this.#held && this.#due > 0n) this.#payWithin(STEP_MS)
+        if (!this.#held && this.#due > 0n) this.#payWithin(this.#due < stepBytes(this.#account.purse) ? FLUSH_MS : STEP_MS)
       })
   }
 
