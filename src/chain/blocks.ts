@@ -37,6 +37,8 @@ const logsSchema = z.array(
   z.object({
     blockNumber: number,
     blockHash: hashSchema,
+    /** Newer nodes say it. */
+    blockTimestamp: number.optional(),
     logIndex: number,
     transactionHash: hashSchema,
     address: addressSchema,
@@ -53,6 +55,7 @@ export function blocksOf(rpc: Rpc, addresses: readonly Hex[]): BlockSource {
       return found.map((log) => ({
         block: log.blockNumber,
         blockHash: log.blockHash,
+        ...(log.blockTimestamp === undefined ? {} : { timeS: log.blockTimestamp }),
         index: log.logIndex,
         tx: log.transactionHash,
         address: log.address,

@@ -20,6 +20,8 @@ export type NamedContracts = Readonly<Record<string, Hex>>
 export interface ChainLog {
   readonly block: number
   readonly blockHash: Hex
+  /** Of its block, Unix seconds, where the node told it with the log. */
+  readonly timeS?: number
   /** Place in its block, over all transactions. */
   readonly index: number
   readonly tx: Hex

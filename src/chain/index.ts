@@ -71,6 +71,7 @@ export {
 export { followRegistry, type Registered, type RegistryFeed } from './registry-feed.ts'
 export { proofIn, type RewardLeaf, type RootsClient, rewardRoot, type UsageReward } from './rewards.ts'
 export { createRpc, type Rpc, type RpcOptions } from './rpc.ts'
+export { followSaid, type SaidFeed } from './said.ts'
 export type { SubscriptionPlan, SubscriptionTerm } from './subscription.ts'
 export { parseTerms, type Terms } from './terms.ts'
 export { createTransactions, type SendOptions, type Turn } from './transactions.ts'

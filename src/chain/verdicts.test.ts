@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { startEconomy, type TestEconomy } from './economy-testing.ts'
 import { proofIn, type RewardLeaf, rewardRoot } from './rewards.ts'
+import { followSaid } from './said.ts'
 import { walletOf } from './testing.ts'
 import type { Wallet } from './wallet.ts'
 
@@ -121,5 +122,27 @@ describe('verdicts', () => {
     const refund = (100_000_000n * 1_800n) / 18_900n
     assert.equal(await agreements.creditOf(cid.address), refund)
     assert.equal(await agreements.creditOf(ann.address), 240_000_000n - refund)
+  })
+
+  test('whoever follows what contracts say hears each thing once, in order, with the time of its block', async () => {
+    const { audits, serviceAgreements } = world.economy.contracts
+    const feed = followSaid(world.devnet.rpc, { audits, serviceAgreements })
+    const facts = async () => {
+      const said = await feed.events()
+      const times = said.map(({ timeS }) => timeS)
+      assert.deepEqual(
+        times,
+        times.toSorted((a, b) => a - b),
+      )
+      assert.ok(times.at(-1)! <= (await world.economy.nowS()) && times[0]! > 0)
+      return said.map(({ contract, name, args }) => `${contract}.${name} ${typeof args.state === 'number' ? args.state : ''}`.trim())
+    }
+    const first = await facts()
+    const audited = ['audits.Called', 'audits.Called', 'audits.Audited', 'audits.Audited']
+    const words = ['Opened', 'Opened', 'Reported', 'Reported', 'Ended 4', 'Ended 5'].map((word) => `serviceAgreements.${word}`)
+    assert.deepEqual(first, [...audited, ...words])
+    // A second look adds what is new, and what was said before is there once.
+    await world.act(eve, world.economy.audits.summon(ann.address))
+    assert.deepEqual(await facts(), [...first, 'audits.Called'])
   })
 })

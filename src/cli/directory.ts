@@ -1,6 +1,6 @@
 /** The directory of a consumer's daemon: fed by all its sources, kept in its home, ranked by what it saw itself. */
 
-import { createRpc, readUse } from '../chain/index.ts'
+import { createRpc, followSaid, readUse, type SaidFeed } from '../chain/index.ts'
 import { Seen } from '../consumer/index.ts'
 import { offerCache } from '../discovery/cache.ts'
 import { Directory } from '../discovery/directory/index.ts'
@@ -24,7 +24,7 @@ export interface DirectorySettings extends NetworkSettings {
 
 export function openDirectory(node: Node, sources: Sources, settings: DirectorySettings): KnownOffers {
   const { network, observer, paths } = node
-  const merits = chainMerits({ read: meritsReader(node, settings), observer })
+  const merits = chainMerits({ read: meritsReader(node, settings), clock: systemClock, observer, random: Math.random })
   const seen = new Seen()
   const rules = { own: [], allowPrivate: settings.allowPrivateNodes.map(parseCidr) }
   const directory = new Directory({
@@ -54,5 +54,11 @@ export function openDirectory(node: Node, sources: Sources, settings: DirectoryS
 /** Reads the chain, where its contracts are known. */
 function meritsReader({ network, wallet }: Node, settings: NetworkSettings): ChainMeritsNeeds['read'] {
   const rpc = createRpc({ urls: settings.rpc, chainId: network.chainId })
-  return async (signal) => readUse(rpc, contractsFor(settings, network), wallet.address, 'zz', signal)
+  let feed: SaidFeed | undefined
+  return async (signal) => {
+    const contracts = contractsFor(settings, network)
+    feed ??= followSaid(rpc, { audits: contracts.audits, serviceAgreements: contracts.serviceAgreements })
+    const [use, said] = await Promise.all([readUse(rpc, contracts, wallet.address, 'zz', signal), feed.events(signal)])
+    return { ...use, said }
+  }
 }

@@ -85,7 +85,6 @@ export function offersRoute(directory: () => Promise<Directory>, ceiling: bigint
 function show({ known, offers: found }: z.output<typeof answer>, output: Output): void {
   output.table(
     [
-      { title: '', align: 'right' },
       { title: 'provider' },
       { title: 'where' },
       { title: 'line' },
@@ -98,7 +97,6 @@ function show({ known, offers: found }: z.output<typeof answer>, output: Output)
       { title: 'why' },
     ],
     found.map((offer) => [
-      `${offer.rank}`,
       shortHex(offer.provider),
       [offer.country, offer.region, offer.city].filter((part) => part !== '').join(' '),
       offer.line === 'unstated' ? '' : offer.line,

@@ -1,9 +1,12 @@
 /**
  * The control link of a session: kept alive, found silent before a person would notice, and replaced by another when it breaks.
  *
- * While flows carry bytes something is heard all the time, so two seconds of silence mean that the way is dead. A session whose way is dead is
+ * While flows carry bytes something is heard all the time, so two seconds of silence mean that the way is dead. The longer nothing moved, the
+ * more rarely it is asked for a sign of life: an hour of a session that stands still costs some tens of kilobytes. A session whose way is dead is
  * *away*: new flows go elsewhere, and it rejoins over whatever way answers first.
  */
+
+import { backoffMs } from '../protocol/backoff.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
 import type { Outage } from '../protocol/flow.ts'
@@ -13,18 +16,24 @@ import { type Budget, RETRY_BYTES } from './budget.ts'
 import { pause } from './pause.ts'
 
 /** Without flows nobody waits, and each ping is traffic somebody pays for with battery. */
-const IDLE = { pingEveryMs: 5_000, silenceLimitMs: 15_000 }
+const IDLE = { leastPingMs: 5_000, leastSilenceMs: 15_000 }
 /** With flows: noticed within two seconds, after two pings without an answer on a line as slow as a satellite's. */
-const BUSY = { pingEveryMs: 500, silenceLimitMs: 1_250 }
+const BUSY = { leastPingMs: 500, leastSilenceMs: 1_250 }
+/** After so many seconds without a byte the next ping is one of them away: whatever stands still for a minute will for another. */
+const PART_OF_QUIET = 1 / 4
+/** Routers at home forget a connection after minutes, mobile ones after not much more than this. */
+const MOST_PING_MS = 30_000
+/** An answer may take so many pings, up to this: a device that slept, a train in a tunnel. */
+const PINGS_UNANSWERED = 2.5
+const MOST_SILENCE_MS = 15_000
 
 /** Who is waited for and does not even answer a ping in this time, and some of its round trips more, is taken for dead. A person notices a third of a second. */
 const DOUBT_MS = 200
 const DOUBT_ROUND_TRIPS = 4
 /** Round trips of which the longest counts: a machine that is busy now and then is not dead. */
 const RECENT_ROUND_TRIPS = 8
-/** Pauses between attempts double so often, and differ by half: sessions that lost their ways together do not look for others together. */
-const MAX_DOUBLINGS = 2
-const JITTER = 0.5
+/** The longest pause between attempts is so many times the first: a line that comes back is used in a moment. */
+const LONGEST_PAUSES = 4
 
 export interface ControlNeeds {
   clock: Clock
@@ -36,8 +45,8 @@ export interface ControlNeeds {
   connect(signal: AbortSignal): Promise<Link>
   /** Says `rejoin` on it and returns the answer. */
   rejoin(link: Link, signal: AbortSignal): Promise<MessageBody<'rejoined'>>
-  /** Whether flows are open. */
-  busy(): boolean
+  /** Whether flows are open, and how long ago a byte of one moved, or one began. */
+  activity(): { flows: boolean; quietMs: number }
   onMessage(message: Message): void
   /** The way is dead, as far as we know; `cutOff` when its owner said so. */
   onAway(cutOff: boolean): void
@@ -66,7 +75,7 @@ export class Control {
     this.#link = link
     this.#lastHeardMs = needs.clock.nowMs()
     this.#lastPingMs = this.#lastHeardMs
-    this.#timer = setInterval(() => this.#tick(), BUSY.pingEveryMs)
+    this.#timer = setInterval(() => this.#tick(), BUSY.leastPingMs)
     this.#listen(link)
   }
 
@@ -137,14 +146,15 @@ export class Control {
 
   #tick(): void {
     const nowMs = this.#needs.clock.nowMs()
-    const { pingEveryMs, silenceLimitMs } = this.#needs.busy() ? BUSY : IDLE
-    if (nowMs - this.#lastPingMs >= pingEveryMs && !this.#link.closed) {
+    const { flows, quietMs } = this.#needs.activity()
+    const { pingMs, silenceMs } = patience(flows, quietMs)
+    if (nowMs - this.#lastPingMs >= pingMs && !this.#link.closed) {
       // Silence counts from a question that could have been answered.
       if (this.#lastHeardMs >= this.#lastPingMs) this.#askedMs = nowMs
       this.#lastPingMs = nowMs
       this.#link.send('ping', { nonce: BigInt(nowMs) })
     }
-    if (this.#lastHeardMs < this.#askedMs && nowMs - this.#askedMs > silenceLimitMs) void this.#rejoin()
+    if (this.#lastHeardMs < this.#askedMs && nowMs - this.#askedMs > silenceMs) void this.#rejoin()
   }
   #askedMs = 0
 
@@ -158,7 +168,7 @@ export class Control {
     this.#needs.onAway(cutOff)
     // An attempt that hangs must not prolong it.
     const signal = AbortSignal.any([given.signal, AbortSignal.timeout(limitMs)])
-    for (let attempt = 0; !given.signal.aborted && !this.#closed; attempt++) {
+    for (let attempt = 1; !given.signal.aborted && !this.#closed; attempt++) {
       await this.#needs.budget.take(RETRY_BYTES, signal)
       const last = await this.#tryToRejoin(signal, lostAtMs)
       if (last === undefined) return
@@ -172,8 +182,8 @@ export class Control {
         this.#gone(new BywayError('PROVIDER_LOST', 'no way led back to the provider in time', { cause: last }))
         return
       }
-      const pauseMs = againMs * 2 ** Math.min(attempt, MAX_DOUBLINGS)
-      await pause(pauseMs * (1 - this.#needs.random() * JITTER), signal)
+      const pauses = { firstMs: againMs, longestMs: LONGEST_PAUSES * againMs }
+      await pause(backoffMs(attempt, pauses, this.#needs.random), signal)
     }
     this.#rejoining = undefined
     if (!this.#link.closed && !this.#closed) this.#needs.onBack()
@@ -233,4 +243,11 @@ export class Control {
     this.#rejoining?.abort()
     this.#link.close()
   }
+}
+
+/** How often to ask for a sign of life, and how long an answer may take, when nothing moved for so long. */
+export function patience(flows: boolean, quietMs: number): { pingMs: number; silenceMs: number } {
+  const { leastPingMs, leastSilenceMs } = flows ? BUSY : IDLE
+  const pingMs = Math.min(MOST_PING_MS, Math.max(leastPingMs, quietMs * PART_OF_QUIET))
+  return { pingMs, silenceMs: Math.min(MOST_SILENCE_MS, Math.max(leastSilenceMs, pingMs * PINGS_UNANSWERED)) }
 }

@@ -14,6 +14,7 @@ import { buildTree, type FanoutTree, type LeafProof } from '../protocol/tree.ts'
 import { addressOf, type ChannelRef, type Descriptor, rootIdOf } from '../protocol/voucher.ts'
 import type { Channel, Root } from '../wallet/book.ts'
 import type { Vault } from '../wallet/vault.ts'
+import { pause } from './pause.ts'
 
 /** What depositing asks of the chain. */
 export interface DepositChain {
@@ -46,6 +47,8 @@ export interface PayingChannel {
   proof: LeafProof
   privateKey: Uint8Array
   book: Channel
+  /** The chain said what it paid there. */
+  confirmed: boolean
 }
 
 export interface DepositNeeds {
@@ -64,6 +67,8 @@ export interface DepositNeeds {
 /** Providers stop an hour before expiry (their margin); we stop using a root a little earlier. */
 const EXPIRY_MARGIN_S = 2 * 3_600
 const DAY_S = 86_400
+/** A chain that is well answers in a fraction of this. */
+const CHAIN_PATIENCE_MS = 3_000
 /** A leaf smaller than a cent pays for some tens of megabytes: below that the first claim costs more than it brings. */
 const LEAST_CAP_UNITS = 10_000n
 /** How much smaller a varied deposit or cap may be, and how much shorter a root: enough to hide who it belongs to among others, never more than was allowed. */
@@ -150,16 +155,41 @@ export function createDeposits(needs: DepositNeeds): Deposits {
     return paying(channel)
   }
 
-  /** Nothing is signed on a channel before the chain said what it already paid there: our records may be an older copy. */
+  /**
+   * The chain says what it paid on a channel before anything is signed there: our records may be an older copy of themselves. While it is silent the
+   * peer's word has to do, and does. Only the payee of a leaf is paid on it, and it shows the newest voucher it has before anything
+   * is signed (opening.ts). One that hides a later voucher is promised again what it had been promised: it carries for nothing, and that is its loss.
+   */
   async function confirm(channel: Channel): Promise<void> {
     if (confirmed.has(channel)) return
-    const { rootId, index, payee, root } = channel
-    const [state] = await chain.channelsPaid([{ rootId, index, payee, signer: root.descriptor.signer }])
-    if (state!.paid > channel.cumulative) {
-      await vault.record({ kind: 'high-water', rootId, index, cumulative: state!.paid, source: 'chain', atMs: clock.nowMs() })
-      observer.warn('STATE_RESTORED', { source: 'chain', cumulative: state!.paid.toString() })
+    const paid = await paidOn(channel)
+    if (paid === undefined) {
+      // Asked again for the next session.
+      observer.warn('CHAIN_UNREACHABLE', {})
+      return
     }
+    const { rootId, index } = channel
+    if (paid > channel.cumulative) {
+      await vault.record({ kind: 'high-water', rootId, index, cumulative: paid, source: 'chain', atMs: clock.nowMs() })
+      observer.warn('STATE_RESTORED', { source: 'chain', cumulative: paid.toString() })
+    }
+    observer.warn('CHAIN_UNREACHABLE', undefined)
     confirmed.add(channel)
+  }
+
+  /** Undefined when no answer comes in the time that somebody would wait for a session. */
+  async function paidOn({ rootId, index, payee, root }: Channel): Promise<bigint | undefined> {
+    const late = new AbortController()
+    try {
+      const asked = chain.channelsPaid([{ rootId, index, payee, signer: root.descriptor.signer }])
+      const answer = await Promise.race([asked, pause(CHAIN_PATIENCE_MS, late.signal)])
+      return answer?.[0]?.paid
+    } catch (thrown) {
+      if (asBywayError(thrown).code === 'RPC_UNREACHABLE') return undefined
+      throw thrown
+    } finally {
+      late.abort()
+    }
   }
 
   function paying(channel: Channel): PayingChannel {
@@ -171,6 +201,7 @@ export function createDeposits(needs: DepositNeeds): Deposits {
       proof: treeOf(root).proof(index),
       privateKey: needs.sessionKey(root.signerNonce!),
       book: channel,
+      confirmed: confirmed.has(channel),
     }
   }
 

@@ -42,6 +42,7 @@ const TRY_ANOTHER: ReadonlySet<ErrorCode> = new Set([
   'SESSION_TIMEOUT',
   'SESSION_UNKNOWN',
   'METER_DIVERGED',
+  'STATE_RESTORED',
   'UNPAID',
   'ROOT_NOT_OPEN',
   'ROOT_EXPIRED',

@@ -42,8 +42,8 @@ test('the list says what each asks, and why it is not the first', () => {
     views.map(({ rank }) => rank),
     [1, 2, 3, 4, 5, 6, 7, 8],
   )
-  for (const { provider, why, rank } of views.slice(2)) assert.equal(why, whys.get(provider), `${rank}`)
-  assert.deepEqual(new Set(views.slice(0, 2).map(({ why }) => why)), new Set(['best', 'as good as the best']))
+  for (const { provider, why, rank } of views.slice(2)) assert.equal(why, `${rank}${rank === 3 ? 'rd' : 'th'}: ${whys.get(provider)}`)
+  assert.deepEqual(new Set(views.slice(0, 2).map(({ why }) => why)), new Set(['1st: best', '2nd: as good as the best']))
   assert.ok(views.every(({ utility }, at) => at === 0 || utility <= views[at - 1]!.utility))
   assert.deepEqual([views[0]!.basePerGib, views[0]!.premiums], [90_000n, [{ name: 'scarcity', perGib: 10_000n }]])
   assert.equal(offerViews(directory, any, { ceiling: 100_000n, most: 3 }).length, 3)

@@ -1,6 +1,7 @@
 /** Offers as a consumer would rank them, for people: what each asks, what is known of it, and why it stands where it stands. */
 
 import type { Directory, Listing } from '../discovery/directory/index.ts'
+import { ordinal } from '../economy/reputation/index.ts'
 import { DEFAULT_TASTE, standing, utility } from '../economy/utility.ts'
 import type { Hex } from '../protocol/bytes.ts'
 import { formatDollars } from '../protocol/dollars.ts'
@@ -28,7 +29,7 @@ export interface OfferView {
   score: number
   /** 95th percentile of what this consumer saw; undefined when it never tried. */
   latencyMs?: number
-  /** What costs it most, beside the best. */
+  /** Its place, and what costs it most beside the best: `37th: p95 latency 210 ms`. */
   why: string
 }
 
@@ -49,7 +50,7 @@ export function offerViews(directory: Directory, request: RouteParameters, limit
       mbps: Math.round(listing.mbps),
       score: listing.score,
       ...(latencyMs === undefined ? {} : { latencyMs }),
-      why: whyOf(listing, found[0]!),
+      why: `${ordinal(at + 1)}: ${whyOf(listing, found[0]!)}`,
     }
   })
 }

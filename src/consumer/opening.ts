@@ -158,6 +158,13 @@ async function agreeOnMark(
     })
     needs.observer.warn('STATE_RESTORED', { source: 'peer', cumulative: cumulative.toString() })
   }
+  // Who learned it from the chain has no voucher to show: the other has to hear it there too before either is called a liar.
+  const unproved = base < book.numerator && book.latest?.cumulative !== unitsOf(book.numerator)
+  if (base !== book.numerator && (unproved || !channel.confirmed)) {
+    throw new BywayError('STATE_RESTORED', 'one of us has an older copy, and only the chain can say who', {
+      facts: { theirs: base, ours: book.numerator },
+    })
+  }
   if (base !== book.numerator) {
     throw new BywayError('METER_DIVERGED', 'the provider counts another debt than the vouchers say', {
       facts: { theirs: base, ours: book.numerator },

@@ -86,6 +86,8 @@ export class ConsumerSession {
   readonly #flows: Flows
   readonly #fast: FastFlows | undefined
   #nextFlow = 1
+  /** Flows and bytes at the last look that found others than before. */
+  #lastLook = { flows: 0, bytes: 0n, movedAtMs: 0 }
   readonly #onClosed: (session: ConsumerSession) => void
 
   /** Connects, agrees on terms and high-water mark, and returns the open session. */
@@ -137,6 +139,7 @@ export class ConsumerSession {
     this.#needs = needs
     this.#onClosed = onClosed
     this.openedAtMs = needs.clock.nowMs()
+    this.#lastLook.movedAtMs = this.openedAtMs
     this.#payments = new Payments(this.#account(), {
       ...needs,
       separator,
@@ -166,7 +169,7 @@ export class ConsumerSession {
       random: needs.random,
       connect: (signal) => this.#ways.connect(signal),
       rejoin: (link, signal) => askToRejoin(link, this.#credentials, signal),
-      busy: () => this.flows > 0,
+      activity: () => this.#activity(),
       onMessage: (message) => this.#onMessage(message),
       onAway: (cutOff) => {
         this.#flows.away()
@@ -210,6 +213,16 @@ export class ConsumerSession {
 
   get flows(): number {
     return this.#flows.size + (this.#fast?.size ?? 0)
+  }
+
+  /** Looked at twice a second: what moved since the last look moved now. */
+  #activity(): { flows: boolean; quietMs: number } {
+    const nowMs = this.#needs.clock.nowMs()
+    this.#fast?.refresh()
+    const { flows } = this
+    const bytes = this.#purse.sent + this.#purse.received
+    if (flows !== this.#lastLook.flows || bytes !== this.#lastLook.bytes) this.#lastLook = { flows, bytes, movedAtMs: nowMs }
+    return { flows: flows > 0, quietMs: nowMs - this.#lastLook.movedAtMs }
   }
 
   #account() {

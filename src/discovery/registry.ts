@@ -4,6 +4,7 @@
  *
  * Incremental: blocks and documents are asked for once. A chain that does not answer, or a provider that does not, takes nothing of what is known.
  */
+import { backoffMs } from '../protocol/backoff.ts'
 import type { Hex } from '../protocol/bytes.ts'
 import { keccak } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
@@ -14,8 +15,9 @@ import type { Discovery } from './index.ts'
 import { memoryDiscovery } from './memory.ts'
 
 // --- Our choices. Safe to change. ---
-/** The chain is asked for news so often at most. */
+/** The chain is asked for news so often at most, and one that does not answer ever more rarely. */
 const REFRESH_MS = 60_000
+const UNANSWERED = { firstMs: REFRESH_MS, longestMs: 1_800_000 }
 /** Documents fetched at a time, and in one round: a consumer's line and his address are his own business, so there is no hurry. */
 const AT_ONCE = 8
 const MAX_FETCHED = 256
@@ -39,6 +41,8 @@ export interface RegistryNeeds {
   providers: () => Promise<readonly RegistryEntry[]>
   /** The document of a node at an endpoint anybody may have written: at most 16 KiB, from a public address. */
   fetchDocument: (endpoint: string, nodeKey: Hex) => Promise<Uint8Array>
+  /** A number in [0, 1): nodes that miss one chain do not come back to it together. */
+  random?: () => number
   /** Told why the chain does not answer, and undefined when it does again. */
   onDown?: (why: string | undefined) => void
   /** Says on the chain that this is our offer; undefined for a node that only looks. Rejects when that cannot be. */
@@ -58,6 +62,7 @@ export function registryDiscovery({
   fetchDocument,
   publish,
   onDown = () => {},
+  random = Math.random,
 }: RegistryNeeds): RegistryDiscovery {
   const known = memoryDiscovery(clock, MAX_FOUND)
   const failed = new Map<Hex, { untilMs: number; pauseMs: number }>()
@@ -65,6 +70,8 @@ export function registryDiscovery({
   let looking: Promise<void> | undefined
   let registered = 0
   let why: string | undefined
+  let unanswered = 0
+  let pauseMs = REFRESH_MS
 
   async function fetchOne({ nodeKey, offerHash, endpoint }: RegistryEntry): Promise<void> {
     try {
@@ -88,9 +95,11 @@ export function registryDiscovery({
     try {
       entries = await providers()
       why = undefined
+      ;[unanswered, pauseMs] = [0, REFRESH_MS]
       onDown(undefined)
     } catch (thrown) {
       why = asBywayError(thrown).message
+      pauseMs = backoffMs(++unanswered, UNANSWERED, random)
       onDown(why)
       return
     }
@@ -131,7 +140,7 @@ export function registryDiscovery({
     withdraw: (nodeKey) => known.withdraw(nodeKey),
     async offers() {
       // Nobody waits for the chain: what is known is used meanwhile.
-      void lookIfDue(REFRESH_MS)
+      void lookIfDue(pauseMs)
       return known.offers()
     },
     async look() {

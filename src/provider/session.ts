@@ -52,9 +52,12 @@ const METER_EVERY_MS = 100
 const PAID_EVERY_MS = 20
 /** A consumer that pays nothing for this long while flows wait is gone or broke; others want the line. */
 export const UNPAID_LIMIT_MS = 30_000
-/** Consumers ping every 5 s. One that says nothing for three times that long lost its line or its power, and has a while to come back. */
-const SILENT_MS = 15_000
-/** With flows open they ping twice a second: after this long a consumer that does not pay perhaps cannot. */
+/**
+ * Consumers ping every 30 s at least, and wait 15 s for an answer. One that says nothing for that long lost its line or its power, and has a while
+ * to come back.
+ */
+const SILENT_MS = 45_000
+/** While bytes move they ping twice a second: after this long a consumer that does not pay perhaps cannot. */
 const UNHEARD_MS = 5_000
 /** Given-up flows that are told again when the consumer comes back. More than a session can have at once it need not hear. */
 const MAX_LOST = MAX_SESSION_FLOWS

@@ -68,7 +68,7 @@ export const journalRecord = z.discriminatedUnion('kind', [
     wallet: hex(20),
     atMs,
   }),
-  /** The daemon started: vouchers signed from here on need a fresh answer of peer and chain. */
+  /** The daemon started: vouchers signed from here on need a fresh answer of the peer, and of the chain if it answers. */
   z.object({ kind: z.literal('started'), atMs }),
   /** Consumer: a root is about to be opened (before the transaction leaves) with all its leaves, index = position. */
   z.object({

@@ -215,7 +215,8 @@ export class TimeTravel {
     const marks = new Map<string, bigint>()
     const raise = (key: string, to: bigint) => marks.set(key, to > (marks.get(key) ?? 0n) ? to : (marks.get(key) ?? 0n))
     for (const { rootId, index, cumulative } of this.seller?.vault.book.channels.values() ?? []) raise(`${rootId}:${index}`, cumulative)
-    for (const [key, paid] of this.chain.paid) raise(key, paid)
+    // While the chain is silent nobody knows more than the provider.
+    if (!this.chain.down) for (const [key, paid] of this.chain.paid) raise(key, paid)
     return marks
   }
 

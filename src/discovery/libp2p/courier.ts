@@ -25,6 +25,8 @@ const KEEPERS_FRESH_MS = 3_600_000
 const FEW_KEEPERS_FRESH_MS = 30_000
 /** Asked by an ordinary look at a shelf; a first one asks all. */
 const FEW = 2
+/** Looked at by an ordinary look, others each time: an offer lies on all shelves of its region but one, so two show all there is. */
+const FEW_SHELVES = 2
 /** Of one keeper and shelf in one look: what is beyond comes with the next. */
 const MAX_PAGES = 4
 const MAX_WANTED = 512
@@ -114,7 +116,10 @@ export class Courier {
         }
       }
     }
-    for (const region of regions) await Promise.all(shelvesOf(region).map(lookOn))
+    for (const region of regions) {
+      const shelves = shelvesOf(region)
+      await Promise.all((deep ? shelves : pick(shelves, FEW_SHELVES)).map(lookOn))
+    }
     return result
   }
 

@@ -13,6 +13,8 @@ import type { OfferStore } from './store.ts'
 // --- Our choices. Safe to change. ---
 /** Pauses before the second round, the third and so on; the last is the pause of all that follow. A network that starts together is whole by the fourth. */
 const PAUSES_MS = [5_000, 15_000, 60_000, 240_000, 900_000]
+/** A node that only looks doubles the last pause up to so often while it finds nothing new: a country that is wanted is looked for at once anyway. */
+const STILL_DOUBLINGS = 2
 /** While nobody answers: soon, as the first contact is all that is missing, and never a burst. */
 const ALONE_PAUSES_MS = [2_000, 5_000, 15_000, 60_000, 300_000]
 /** An offer is kept for two hours (store.ts); a round puts it again if this much has passed. */
@@ -89,23 +91,26 @@ export function createRounds({ net, courier, store, bootstrap, contacts, report 
 
   const look = (deep: boolean) => inTurn(() => courier.look([WORLD, ...sought], deep))
 
-  async function round(n: number): Promise<boolean> {
+  async function round(n: number): Promise<Look> {
     await findContacts()
     await inTurn(putDue)
-    const { keepers } = await look(n < DEEP_ROUNDS || n % DEEP_EVERY === 0)
+    const looked = await look(n < DEEP_ROUNDS || n % DEEP_EVERY === 0)
     store.sweep()
     // Nobody is told how long this node stays; who only looks leaves nothing behind.
     if (!net.serves) await net.hangUp()
     told()
-    return keepers > 0
+    return looked
   }
 
   async function run(): Promise<void> {
-    for (let [n, alone] = [0, 0]; !stopping.signal.aborted; ) {
+    for (let [n, alone, still] = [0, 0, 0]; !stopping.signal.aborted; ) {
       woken = Promise.withResolvers<void>()
-      const met = await round(n).catch(() => false)
+      const { keepers, found } = await round(n).catch(() => ({ keepers: 0, found: 0 }))
+      const met = keepers > 0
       const pauses = met ? PAUSES_MS : ALONE_PAUSES_MS
-      const pause = pauses[Math.min(met ? n : alone, pauses.length - 1)]!
+      const settled = met && n >= PAUSES_MS.length && found === 0 && !net.serves
+      still = settled ? Math.min(still + 1, STILL_DOUBLINGS) : 0
+      const pause = pauses[Math.min(met ? n : alone, pauses.length - 1)]! * 2 ** still
       if (met) n++
       alone = met ? 0 : alone + 1
       // A little apart from others that started with us.

@@ -7,5 +7,6 @@
  */
 export type { Evidence } from './evidence.ts'
 export { type Experience, experienceAfter, NO_EXPERIENCE, p95LatencyMs, typicalMbps } from './experience.ts'
-export { placeText, reasonsOf } from './reasons.ts'
+export { ordinal, placeText, reasonsOf } from './reasons.ts'
+export { evidenceFrom, PUBLIC_FACTORS, publicScore, type SaidEvent } from './said.ts'
 export { type Factor, type Score, scoreOf } from './score.ts'

@@ -31,7 +31,8 @@ export function placeText(place: number, points: Points, merits: Merits, seen: C
   return `${ordinal(place)}: ${points[worst!] < 0 ? texts[worst!] : 'nothing against it'}`
 }
 
-function ordinal(place: number): string {
+/** `37th`. */
+export function ordinal(place: number): string {
   const teen = place % 100 >= 11 && place % 100 <= 13
   return `${place}${(teen ? undefined : { 1: 'st', 2: 'nd', 3: 'rd' }[place % 10]) ?? 'th'}`
 }

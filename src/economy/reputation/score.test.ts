@@ -5,7 +5,19 @@ import fc from 'fast-check'
 import { golden, near } from '../../../test/support/golden.ts'
 import { pointsOf } from '../utility.ts'
 import { AUDITS, DOUBTS, meanAfter, UPTIME } from './channel.ts'
-import { type Evidence, experienceAfter, NO_EXPERIENCE, p95LatencyMs, placeText, reasonsOf, scoreOf, typicalMbps } from './index.ts'
+import {
+  type Evidence,
+  evidenceFrom,
+  experienceAfter,
+  NO_EXPERIENCE,
+  p95LatencyMs,
+  placeText,
+  publicScore,
+  reasonsOf,
+  type SaidEvent,
+  scoreOf,
+  typicalMbps,
+} from './index.ts'
 
 const DAY = 86_400
 const signed = (day: number) => ({ atS: Math.round(day * DAY), proof: '0x' })
@@ -118,6 +130,64 @@ test('what a ring makes up among itself lifts nobody above an honest node of equ
   const invented = Array.from({ length: 50 }, (_, i) => receipt(4 + i / 10, 'friend', true))
   const believing = (evidence: readonly Evidence[]) => scoreOf(evidence, END, new Set(['me', 'friend'])).value
   assert.ok(believing([...real, ...invented]) > believing(real), 'the positive control: who believes receipts of strangers is fooled')
+})
+
+test('what a chain says of a node: success never lowers its public score, and a new name never pays', () => {
+  /** By operator, audits and agreements of its life in the words of the contracts. */
+  const saidOf = (evidence: readonly Evidence[]): SaidEvent[] =>
+    evidence
+      .toSorted((a, b) => a.atS - b.atS)
+      .flatMap((each, i): SaidEvent[] => {
+        const at = { tx: `0x${i}`, timeS: each.atS }
+        if (each.kind === 'audit') {
+          const args = { operator: 'op', epoch: `${i}`, claimed: each.claimedMbps, proven: each.provenMbps }
+          return ['Called', 'Audited'].map((name) => ({ ...at, contract: 'audits', name, args }))
+        }
+        if (each.kind !== 'agreement') return []
+        const words = [
+          ['Opened', { provider: 'op' }],
+          ...(each.measured ? [['Reported', {}] as const] : []),
+          ['Ended', { state: each.kept ? 4 : 5 }],
+        ] as const
+        return words.map(([name, args]) => ({ ...at, contract: 'serviceAgreements', name, args: { id: `${i}`, ...args } }))
+      })
+  const scored = (evidence: readonly Evidence[], now = END) => publicScore(evidenceFrom(saidOf(evidence)).get('op') ?? [], now)
+  const onChain = fc.array(
+    fc.oneof(
+      fc.tuple(day, fc.boolean()).map(([at, passed]) => audit(at, passed)),
+      fc.tuple(day, fc.boolean(), fc.boolean()).map(([at, kept, measured]) => agreement(at, kept, measured)),
+    ),
+    { maxLength: 80 },
+  )
+  fc.assert(
+    fc.property(onChain, day, (life, at) => {
+      const { value } = scored(life)
+      assert.ok(value > 0 && value <= 1, `${value}`)
+      for (const more of [audit(at, true), agreement(at, true)]) assert.ok(scored([...life, more]).value >= value - ROUNDING)
+      assert.equal(scored([...life, agreement(at, false, false)]).value, value, 'what nobody measured says nothing')
+      const since = life.filter(({ atS }) => atS >= at * DAY)
+      assert.ok(value >= scored(since).value - ROUNDING, 'a new name')
+    }),
+  )
+  const failures = Array.from({ length: 20 }, (_, i) => audit(i, false))
+  assert.ok(scored(failures).factors.audits === 1, 'twenty failures are left behind, as by a new name')
+  assert.ok(
+    scored([audit(1, true), audit(2, true), ...failures.map((each) => ({ ...each, atS: each.atS + 30 * DAY }))]).value >= scored([]).value,
+  )
+  // Called again before a report came: silence.
+  const called = (epoch: number): SaidEvent => ({
+    contract: 'audits',
+    name: 'Called',
+    args: { operator: 'op', epoch: `${epoch}` },
+    tx: '0x',
+    timeS: epoch * DAY,
+  })
+  assert.deepEqual(
+    evidenceFrom([called(1), called(2)])
+      .get('op')
+      ?.map(({ kind }) => kind),
+    ['silence'],
+  )
 })
 
 test('the order of arrival does not matter, nor what is known only later', () => {

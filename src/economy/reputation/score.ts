@@ -20,7 +20,7 @@ export const FACTORS = ['audits', 'answers', 'uptime', 'agreements', 'sessions',
 export type Factor = (typeof FACTORS)[number]
 
 export interface Score {
-  /** From 0 to 1: the product of the factors. */
+  /** From 0 to 1: the product of the factors that were asked for. */
   readonly value: number
   readonly factors: Readonly<Record<Factor, number>>
   /** Since when the record counts, and of how many pieces of evidence. */
@@ -58,16 +58,21 @@ const begin = (sinceS: number): Standing => ({
 
 /**
  * What this evidence says of one node at `nowS`. Of receipts only those of `payers` count: the viewer's own; none in a public score. Evidence
- * that came later than `nowS` is left out.
+ * that came later than `nowS` is left out, and so are factors that the viewer has no evidence of.
  */
-export function scoreOf(evidence: readonly Evidence[], nowS: number, payers: ReadonlySet<string> = new Set()): Score {
+export function scoreOf(
+  evidence: readonly Evidence[],
+  nowS: number,
+  payers: ReadonlySet<string> = new Set(),
+  counted: readonly Factor[] = FACTORS,
+): Score {
   const counting = evidence.filter((each) => each.atS <= nowS && counts(each, payers)).sort((a, b) => a.atS - b.atS)
   let standings = [begin(counting[0]?.atS ?? nowS)]
   for (const each of counting) {
     standings = standings.map((standing) => after(standing, each)).filter(({ out }) => !out)
     if (resultOf(each) < 1) standings = undominated([...standings, begin(each.atS)])
   }
-  const scores = standings.map((standing) => read(standing, nowS))
+  const scores = standings.map((standing) => read(standing, nowS, counted))
   return scores.reduce((best, score) => (score.value > best.value ? score : best))
 }
 
@@ -132,7 +137,8 @@ function undominated(standings: readonly Standing[]): Standing[] {
 const asGood = (a: Standing, b: Standing): boolean =>
   (['audits', 'answers', 'uptime', 'agreements', 'sessions', 'checks', 'passed'] as const).every((each) => a[each] >= b[each])
 
-function read({ audits, answers, uptime, agreements, sessions, checks, passed, sinceS, evidence }: Standing, nowS: number): Score {
+function read(standing: Standing, nowS: number, counted: readonly Factor[]): Score {
+  const { audits, answers, uptime, agreements, sessions, checks, passed, sinceS, evidence } = standing
   const progress = Math.min(1, checks / VETTING_CHECKS, passed / VETTING_AUDITS, (nowS - sinceS) / 3_600 / VETTING_H)
   const factors = {
     audits: aboveLeast(audits, AUDITS),
@@ -142,7 +148,7 @@ function read({ audits, answers, uptime, agreements, sessions, checks, passed, s
     sessions: aboveLeast(sessions, DOUBTS),
     vetting: VETTING_START + (1 - VETTING_START) * progress,
   }
-  const value = FACTORS.reduce((product, factor) => product * factors[factor], 1)
+  const value = counted.reduce((product, factor) => product * factors[factor], 1)
   return { value, factors, sinceS, evidence }
 }
 

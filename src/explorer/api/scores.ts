@@ -1,25 +1,21 @@
 /**
- * Scores, with the evidence they are computed from: what contracts said about an operator, turned into what src/economy/reputation reads. Whoever
- * has the events comes to the same score.
- *
- * Signs of life are signed by probers and are not on the chain; without them nothing is known of uptime, so the score is given without that factor
- * and says so.
+ * Scores, with the evidence they are computed from: what contracts said about an operator, read by src/economy/reputation/said.ts. Whoever has the
+ * events comes to the same score, and consumers do: it ranks their offers.
  */
 import { sql, type Transaction } from 'kysely'
 import { z } from 'zod'
-import { type Evidence, reasonsOf, type Score, scoreOf } from '../../economy/reputation/index.ts'
+import { type Evidence, evidenceFrom, PUBLIC_FACTORS, publicScore, reasonsOf, type SaidEvent } from '../../economy/reputation/index.ts'
 import type { Database } from '../store/index.ts'
 import { addressInput, addressText, NOTHING, nextCursor, pageOf, pageQuery, readCursor, route, timeS } from './route.ts'
 
-/** A year of weekly audits and a few agreements a day; older evidence hardly counts. */
-const MOST_EVIDENCE = 2_000
 /** Of a double that is computed alike everywhere; six digits are more than anybody compares. */
 const DIGITS = 6
 
-const factors = ['audits', 'answers', 'agreements', 'vetting'] as const
 const score = z.object({
   value: z.number().describe('From 0 to 1: the product of the factors'),
-  factors: z.object(Object.fromEntries(factors.map((name) => [name, z.number()])) as Record<(typeof factors)[number], z.ZodNumber>),
+  factors: z.object(
+    Object.fromEntries(PUBLIC_FACTORS.map((name) => [name, z.number()])) as Record<(typeof PUBLIC_FACTORS)[number], z.ZodNumber>,
+  ),
   unknown: z.array(z.string()).describe('Factors nothing is known of: they are left out of the product'),
   reasons: z.array(z.string()).describe('What lowers it, most first'),
   sinceS: timeS.nullable().describe('Since when the record counts; null before there is evidence'),
@@ -32,58 +28,35 @@ async function evidenceOf(db: Transaction<Database>, operators: readonly string[
   const found = new Map<string, Evidence[]>(operators.map((operator) => [operator, []]))
   if (operators.length === 0) return found
   const wanted = sql.join(operators)
-  const { rows: audits } = await sql<{
-    operator: string
-    name: string
-    epoch: string
-    claimed: number
-    proven: number | null
-    tx: string
-    time_s: number
-  }>`
-    select m.name as operator, e.name, e.args->>'epoch' as epoch, (e.args->>'claimed')::int8 as claimed, (e.args->>'proven')::int8 as proven, e.tx, b.time_s
+  type Row = Omit<SaidEvent, 'timeS'> & { time_s: number }
+  const { rows: audits } = await sql<Row>`
+    select e.contract, e.name, e.args, e.tx, b.time_s
     from mentions m join events e on e.block = m.block and e.place = m.place join blocks b on b.number = e.block
     where m.name in (${wanted}) and e.contract = 'audits' and e.name in ('Called', 'Audited') and e.args->>'operator' = m.name
     order by e.block, e.place`.execute(db)
-  const waiting = new Map<string, { epoch: string; tx: string }>()
-  for (const { operator, name, epoch, claimed, proven, tx, time_s: atS } of audits) {
-    const of = found.get(operator)!
-    if (name === 'Audited') {
-      if (waiting.get(operator)?.epoch === epoch) waiting.delete(operator)
-      of.push({ kind: 'audit', atS, proof: tx, claimedMbps: claimed, provenMbps: proven ?? 0 })
-      continue
-    }
-    // Called again, and the last call has brought no report.
-    const before = waiting.get(operator)
-    if (before !== undefined) of.push({ kind: 'silence', atS, proof: before.tx })
-    waiting.set(operator, { epoch, tx })
-  }
-  const { rows: agreements } = await sql<{ provider: string; state: number; measured: boolean; tx: string; time_s: number }>`
-    select o.args->>'provider' as provider, (e.args->>'state')::int as state, e.tx, b.time_s,
-      exists (select 1 from events r where r.contract = 'serviceAgreements' and r.name = 'Reported' and r.args->>'id' = o.args->>'id') as measured
+  const { rows: agreements } = await sql<Row>`
+    select e.contract, e.name, e.args, e.tx, b.time_s
     from mentions m join events o on o.block = m.block and o.place = m.place
-    join events e on e.contract = o.contract and e.args->>'id' = o.args->>'id' and e.name = 'Ended'
+    join events e on e.contract = o.contract and e.args->>'id' = o.args->>'id' and e.name in ('Opened', 'Reported', 'Ended')
     join blocks b on b.number = e.block
     where m.name in (${wanted}) and o.contract = 'serviceAgreements' and o.name = 'Opened' and o.args->>'provider' = m.name
     order by e.block, e.place`.execute(db)
-  for (const { provider, state, measured, tx, time_s: atS } of agreements) {
-    if (state === MET || state === BROKEN) found.get(provider)!.push({ kind: 'agreement', atS, proof: tx, kept: state === MET, measured })
-  }
-  for (const [operator, evidence] of found) found.set(operator, evidence.sort((a, b) => a.atS - b.atS).slice(-MOST_EVIDENCE))
+  const said = [...audits, ...agreements].map(({ time_s: timeS, ...event }): SaidEvent => ({ ...event, timeS }))
+  for (const [operator, evidence] of evidenceFrom(said))
+    found.set(
+      operator,
+      evidence.toSorted((a, b) => a.atS - b.atS),
+    )
   return found
 }
-
-/** Of the enum State in contracts/src/agreements/ServiceAgreements.sol; a cancelled one says nothing of anybody. */
-const MET = 4
-const BROKEN = 5
 
 const short = (value: number): number => Number(value.toFixed(DIGITS))
 
 function scoreText(evidence: readonly Evidence[], nowS: number): ScoreText {
-  const whole: Score = scoreOf(evidence, nowS)
-  const known = Object.fromEntries(factors.map((name) => [name, short(whole.factors[name])])) as ScoreText['factors']
+  const whole = publicScore(evidence, nowS)
+  const known = Object.fromEntries(PUBLIC_FACTORS.map((name) => [name, short(whole.factors[name])])) as ScoreText['factors']
   return {
-    value: short(factors.reduce((product, name) => product * whole.factors[name], 1)),
+    value: short(whole.value),
     factors: known,
     unknown: ['uptime'],
     reasons: reasonsOf(whole)
