@@ -6,6 +6,7 @@
 import { createRpc, type Network, readUse, type UseReadings } from '../chain/index.ts'
 import { FEE_TERMS, feeNow, type ProviderEpoch } from '../economy/fees.ts'
 import { type Quote, quoteOf, totalOf } from '../economy/quote.ts'
+import { backoffMs } from '../protocol/backoff.ts'
 import type { Hex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { asBywayError } from '../protocol/errors.ts'
@@ -21,6 +22,8 @@ const LOOK_BACK_EPOCHS = 100n
 /** An epoch is a day where money is real; nobody asks the chain more often than every half minute, nor less than every hour. */
 const LEAST_WAIT_MS = 30_000
 const MOST_WAIT_MS = 3_600_000
+/** A chain that does not answer is asked ever more rarely. */
+const FAILED = { firstMs: LEAST_WAIT_MS, longestMs: MOST_WAIT_MS }
 
 export interface Pricing {
   /** What the next offer asks. */
@@ -68,8 +71,9 @@ export function followUse({ tier, clock, observer, read, offers, holdsForS, onCh
     onChanged()
   }
 
-  async function look(): Promise<void> {
-    let waitMs = LEAST_WAIT_MS
+  async function look(failures = 0): Promise<void> {
+    let waitMs: number
+    let failed = 0
     try {
       const readings = await read(stopping.signal)
       const known = await offers()
@@ -80,8 +84,10 @@ export function followUse({ tier, clock, observer, read, offers, holdsForS, onCh
       if (stopping.signal.aborted) return
       // Yesterday's price is a price: it stays until the chain can be read.
       observer.log('price not recomputed', { why: asBywayError(thrown).message })
+      failed = failures + 1
+      waitMs = backoffMs(failed, FAILED, Math.random)
     }
-    timer = setTimeout(() => void look(), waitMs).unref()
+    timer = setTimeout(() => void look(failed), waitMs).unref()
   }
   void look()
 
