@@ -84,6 +84,7 @@ export async function startPlane(onDied: (error: BywayError) => void = () => {},
   const thread = new Worker(worker ?? new URL('./worker.ts', import.meta.url), { workerData, transferList: [port2], name: 'byway-bytes' })
   await started(thread, port)
   countThread(1)
+  tidy.started()
   const sessions = new Map<number, { onReport(report: SessionReport): void; onDead(error: BywayError): void }>()
   let entrance: Parameters<Plane['entrance']>[0] | undefined
   let nextLink = 1

@@ -20,6 +20,17 @@ test('after many handovers, once they pause, and not before', (t) => {
   assert.equal(tidied, 1, 'counted anew')
 })
 
+test('once after the start, thoroughly', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const seen: boolean[] = []
+  const tidy = new Tidy((all) => seen.push(all))
+  tidy.started()
+  t.mock.timers.tick(2_999)
+  assert.deepEqual(seen, [])
+  t.mock.timers.tick(60_000)
+  assert.deepEqual(seen, [true])
+})
+
 test('what nobody holds is gone, and free pages are given back', async () => {
   let trimmed = 0
   const tidy = tidyWith({ trim: () => trimmed++ })
@@ -27,8 +38,8 @@ test('what nobody holds is gone, and free pages are given back', async () => {
   const kept = new WeakRef(held)
   // A reference lives on until the turn in which it was made is over.
   await new Promise((resolve) => setImmediate(resolve))
-  tidy()
-  tidy()
+  tidy(false)
+  tidy(true)
   assert.equal(dropped.deref(), undefined)
   assert.equal(kept.deref(), held)
   assert.equal(trimmed, 2)
