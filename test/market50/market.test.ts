@@ -12,13 +12,13 @@ test('nodes that know one bootstrap address find and use each other through ever
   assert.ok(outcome.ok, JSON.stringify(outcome.uses))
 })
 
-test('of fifty nodes thirty provide in ten countries, ten at each kind of place', () => {
+test('of fifty nodes thirty provide in ten countries, ten at each kind of place, half of the cones mapping ports', () => {
   const { providers, consumers, countries } = planOf(50)
   assert.deepEqual([providers.length, consumers.length, countries.length], [30, 20, 10])
-  for (const country of countries) {
+  for (const [i, country] of countries.entries()) {
     assert.deepEqual(
       providers.filter((each) => each.country === country).map(({ place }) => place),
-      ['none', 'cone', 'symmetric'],
+      ['none', i % 2 === 0 ? 'cone' : 'mapped', 'symmetric'],
     )
   }
 })

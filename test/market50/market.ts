@@ -36,6 +36,8 @@ export interface MarketOutcome {
 
 const COUNTRIES = ['de', 'us', 'jp', 'br', 'za', 'in', 'gb', 'au', 'fr', 'ca']
 const PLACES = ['none', 'cone', 'symmetric'] as const satisfies PlaceName[]
+/** Behind every second of the cones stands a router that maps ports on request, as many at home do. */
+export const PROVIDER_PLACES = ['none', 'mapped', 'cone', 'symmetric'] as const satisfies PlaceName[]
 /** The first site of a world has this address; its node is where everybody begins. */
 export const BOOTSTRAP = '45.1.0.2:4434'
 /** Others are called through these, and they are open nodes like any. */
@@ -50,10 +52,10 @@ const TRIES = 4
 export function planOf(nodes: number): { providers: { place: PlaceName; country: string }[]; consumers: PlaceName[]; countries: string[] } {
   const providing = Math.max(PLACES.length, Math.round((nodes * 3) / 5))
   const countries = COUNTRIES.slice(0, Math.max(1, Math.floor(providing / PLACES.length)))
-  const providers = Array.from({ length: providing }, (_, i) => ({
-    place: PLACES[Math.floor(i / countries.length) % PLACES.length]!,
-    country: countries[i % countries.length]!,
-  }))
+  const providers = Array.from({ length: providing }, (_, i): { place: PlaceName; country: string } => {
+    const place = PLACES[Math.floor(i / countries.length) % PLACES.length]!
+    return { place: place === 'cone' && (i % countries.length) % 2 === 1 ? 'mapped' : place, country: countries[i % countries.length]! }
+  })
   const consumers = Array.from({ length: nodes - providing }, (_, i) => PLACES[i % PLACES.length]!)
   return { providers, consumers, countries }
 }
@@ -85,7 +87,7 @@ export async function runMarket({ nodes, bytes }: MarketSize, note: (text: strin
       for (const country of plan.countries) uses.push(await useOf(node, place, country, providers, bytes))
       note(`${uses.filter(({ ok }) => ok).length} of ${uses.length} uses`)
     })
-    const counts = Object.fromEntries(PLACES.map((place) => [place, plan.providers.filter((each) => each.place === place).length]))
+    const counts = Object.fromEntries(PROVIDER_PLACES.map((place) => [place, plan.providers.filter((each) => each.place === place).length]))
     return {
       providers: counts as Record<PlaceName, number>,
       consumers: consumers.length,
