@@ -19,7 +19,7 @@ const STILL_DOUBLINGS = 2
 const ALONE_PAUSES_MS = [2_000, 5_000, 15_000, 60_000, 300_000]
 /** An offer is kept for two hours (store.ts); a round puts it again if this much has passed. */
 const PUT_AGAIN_MS = 1_700_000
-/** Rounds that look at all keepers: the first ones, and one every two hours. */
+/** Rounds that look at all keepers of all shelves: the first ones, and one every few hours. */
 const DEEP_ROUNDS = 3
 const DEEP_EVERY = 8
 /** Countries looked for besides the world, in the order they were last wanted. */
