@@ -29,9 +29,9 @@ export interface Rounds {
   start(): void
   announce(offer: SignedOffer): void
   withdraw(nodeKey: Hex): void
-  /** From now on the shelves of this country are looked at too. */
+  /** The shelves of this country are looked at now, and from now on with the others. */
   seek(country: string): void
-  look(deep: boolean): Promise<Look>
+  look(): Promise<Look>
   stop(): Promise<void>
 }
 
@@ -89,15 +89,28 @@ export function createRounds({ net, courier, store, bootstrap, contacts, report 
     }
   }
 
-  const look = (deep: boolean) => inTurn(() => courier.look([WORLD, ...sought], deep))
+  const look = (regions: readonly string[], deep: boolean) =>
+    inTurn(async () => {
+      const looked = await courier.look(regions, deep)
+      // Nobody is told how long this node stays; who only looks leaves nothing behind.
+      if (!net.serves) await net.hangUp()
+      return looked
+    })
+  const everywhere = () => [WORLD, ...sought]
+
+  /** All of one look that somebody waits for. */
+  async function lookNow(regions: readonly string[]): Promise<Look> {
+    await findContacts()
+    const looked = await look(regions, true)
+    told()
+    return looked
+  }
 
   async function round(n: number): Promise<Look> {
     await findContacts()
     await inTurn(putDue)
-    const looked = await look(n < DEEP_ROUNDS || n % DEEP_EVERY === 0)
+    const looked = await look(everywhere(), n < DEEP_ROUNDS || n % DEEP_EVERY === 0)
     store.sweep()
-    // Nobody is told how long this node stays; who only looks leaves nothing behind.
-    if (!net.serves) await net.hangUp()
     told()
     return looked
   }
@@ -136,15 +149,11 @@ export function createRounds({ net, courier, store, bootstrap, contacts, report 
       store.forget(nodeKey)
     },
     seek(country) {
-      if (!sought.includes(country)) woken.resolve()
+      // What is known of others was looked at a while ago, and that will do.
+      if (!sought.includes(country)) void lookNow([country]).catch(() => {})
       sought = [country, ...sought.filter((each) => each !== country)].slice(0, MAX_SOUGHT)
     },
-    look: async (deep) => {
-      await findContacts()
-      const looked = await look(deep)
-      told()
-      return looked
-    },
+    look: () => lookNow(everywhere()),
     async stop() {
       stopping.abort()
       woken.resolve()

@@ -63,7 +63,7 @@ parentPort!.on('message', (order: Order) => {
     case 'seek':
       return rounds.seek(order.country)
     case 'look':
-      return void rounds.look(true).then((looked) => report({ did: 'looked', turn: order.turn, ...looked }))
+      return void rounds.look().then((looked) => report({ did: 'looked', turn: order.turn, ...looked }))
     case 'stop':
       return void rounds
         .stop()
