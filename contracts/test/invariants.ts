@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util'
 import { CONTRACTS } from '../scripts/forge.ts'
 import { forge } from './plant.ts'
 
-/** Calls in one walk: long enough for epochs to turn and stakes to thaw; the rules look at everything after every call. */
+/** Calls in one walk: long enough for epochs to turn and stakes to thaw. */
 const DEPTH = 128
 /** Of the tries of an action, in percent. */
 const LEAST_SHARE = 20

@@ -8,6 +8,8 @@ import {Counting} from "./Walk.sol";
 /// @title Random agreements, each driven to one of its ends
 contract AgreementsHandler is AgreementsFixture, Counting {
     bytes32[] private _ids;
+    /// @dev Those of them that are not over: looking through all for one to act on took most of a walk's time.
+    bytes32[] private _live;
     mapping(bytes32 id => State) private _final;
     uint64 private _nonce = 100;
     uint256 public put;
@@ -17,6 +19,7 @@ contract AgreementsHandler is AgreementsFixture, Counting {
         super.setUp();
         _time = START;
         _ids.push(id);
+        _live.push(id);
         put = _held();
         for (uint256 i = 0; i < 4; ++i) {
             dollar.mint([consumer, provider, eve, dan][i], 1e15);
@@ -42,20 +45,21 @@ contract AgreementsHandler is AgreementsFixture, Counting {
         terms.end = uint64(_time + _bound(length, 1, 30 days));
         terms.deadline = uint64(_time);
         uint256 before = _held();
-        _ids.push(_open(terms));
+        id = _open(terms);
+        _ids.push(id);
+        _live.push(id);
         put += _held() - before;
     }
 
     /// @dev Chooses an agreement in a state; opens one and leads it there if there is none.
     function _choose(State wanted, uint256 which) private {
-        uint256 n = _ids.length;
+        uint256 n = _live.length;
         for (uint256 k = 0; k < n; ++k) {
-            id = _ids[(which % n + k) % n];
+            id = _live[(which % n + k) % n];
             Agreement memory one = _agreement();
             if (one.state == wanted && _time < one.until) return;
         }
         _openNext(which, which >> 30, which >> 60, which >> 90);
-        id = _ids[n];
         if (wanted >= State.Reported) _reportNow(which);
         if (wanted == State.Disputed) _disputeNow();
     }
@@ -116,6 +120,12 @@ contract AgreementsHandler is AgreementsFixture, Counting {
 
     function _ended() private {
         _final[id] = _agreement().state;
+        for (uint256 i = 0; i < _live.length; ++i) {
+            if (_live[i] != id) continue;
+            _live[i] = _live[_live.length - 1];
+            _live.pop();
+            return;
+        }
     }
 
     // ---------------------------------------------------------------------------------------- what should be there
