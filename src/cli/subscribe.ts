@@ -8,7 +8,7 @@ import type { Command } from 'commander'
 import type { SubscriptionPlan, SubscriptionTerm } from '../chain/index.ts'
 import { BywayError } from '../protocol/errors.ts'
 import { type Owner, openOwner } from './economy.ts'
-import { counted, formatBytes, formatTime, formatUntil, formatUsd, shortHex } from './format.ts'
+import { counted, formatTime, formatUntil, formatUsd, shortHex } from './format.ts'
 import type { Output } from './output.ts'
 import type { Env } from './resolve.ts'
 import { addSigning, carryOut } from './signing.ts'
@@ -65,7 +65,7 @@ export async function subscribe(command: Command, env: Env, output: Output): Pro
 }
 
 const nameOf = ({ provider, price, allowance }: SubscriptionPlan): string =>
-  `${formatUsd(price)} a month for ${formatBytes(allowance)} of ${shortHex(provider)}`
+  `${formatUsd(price)} a month for ${allowance / GB} GB of ${shortHex(provider)}`
 
 function show({ address, economy }: Owner, plan: SubscriptionPlan, term: SubscriptionTerm, nowS: number, output: Output): void {
   const runs = term.end > nowS
