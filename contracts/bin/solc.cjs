@@ -9,7 +9,6 @@
  */
 const fs = require('node:fs')
 const path = require('node:path')
-const solc = require('solc')
 
 const args = process.argv.slice(2)
 
@@ -25,12 +24,24 @@ function findImport(file) {
   return { error: `File not found: ${file}` }
 }
 
-if (args.includes('--version')) {
+/** Loading the compiler takes more than a second of processor, and forge asks for its version at every start: kept by the package's own. */
+function version() {
+  const cache = path.join(__dirname, '..', 'cache')
+  const kept = path.join(cache, `solc-${require('solc/package.json').version}.txt`)
+  if (fs.existsSync(kept)) return fs.readFileSync(kept, 'utf8')
   // forge parses the platform suffix and does not know Emscripten's.
-  const version = solc.version().replace('.Emscripten.clang', '.Linux.g++')
-  process.stdout.write(`solc, the solidity compiler commandline interface\nVersion: ${version}\n`)
+  const found = require('solc').version().replace('.Emscripten.clang', '.Linux.g++')
+  fs.mkdirSync(cache, { recursive: true })
+  // In one piece, for somebody else may be asking too.
+  fs.writeFileSync(`${kept}.${process.pid}`, found)
+  fs.renameSync(`${kept}.${process.pid}`, kept)
+  return found
+}
+
+if (args.includes('--version')) {
+  process.stdout.write(`solc, the solidity compiler commandline interface\nVersion: ${version()}\n`)
 } else if (args.includes('--standard-json')) {
-  process.stdout.write(solc.compile(fs.readFileSync(0, 'utf8'), { import: findImport }))
+  process.stdout.write(require('solc').compile(fs.readFileSync(0, 'utf8'), { import: findImport }))
 } else {
   process.stderr.write(`solc.cjs: only --version and --standard-json are supported, got: ${args.join(' ')}\n`)
   process.exit(1)

@@ -29,6 +29,11 @@ contract TokenHandler is Economy, Counting {
 
     /// @notice Somebody is paid from a fresh root, and the burn share is collected.
     function spend(uint256 who, uint96 amount) public counted(0) {
+        _spendNow(who, amount);
+        ++worked[0];
+    }
+
+    function _spendNow(uint256 who, uint96 amount) private {
         payee = people[who % PEOPLE];
         Deal memory deal = _deal(payer, _leaves(), ++_roots);
         deal.descriptor.expiry = uint64(_time) + 1 days;
@@ -40,12 +45,16 @@ contract TokenHandler is Economy, Counting {
         (uint256 waiting,) = channels.burnOf(payee);
         usage.collect(0, _list(payee));
         collected += waiting;
-        ++worked[0];
     }
 
-    /// @notice Buys a part of what is on sale; if nothing is, waits for the end of the epoch first.
+    /// @notice Buys a part of what is on sale; if nothing is, somebody spends and the epoch ends first.
     function buy(uint256 part) public counted(1) {
         if (auction.quote().lot == 0) vm.warp(_time = auction.endOf(auction.epoch()));
+        if (auction.quote().lot == 0) {
+            // forge-lint: disable-next-line(unsafe-typecast) -- any amount will do
+            _spendNow(part, uint96(part));
+            vm.warp(_time = auction.endOf(auction.epoch()));
+        }
         uint256 lot = auction.quote().lot;
         if (lot == 0) return;
         bytes memory data = abi.encodeCall(auction.buy, (_bound(part, 1, lot), type(uint256).max, buyer));
