@@ -18,6 +18,8 @@ import { type Mutant, mutantsOf } from './mutators.ts'
 import { type Field, openField } from './plant.ts'
 
 const LEAST_PERCENT = 90
+/** Whoever waits for an hour sees that something happens. */
+const PROGRESS_EVERY = 25
 
 const CHANNEL_SUITES = [
   'Claim',
@@ -145,11 +147,13 @@ try {
   const counts = new Map<string, Record<Outcome, number>>()
   const open: string[] = []
   const queue = [...chosen]
+  let done = 0
   const tester = async (): Promise<void> => {
     for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
       const outcome = await tryMutant(field, mutant, holderOf.get(mutant.file)!)
       const count = counts.get(mutant.file) ?? { killed: 0, survived: 0, 'no code': 0 }
       counts.set(mutant.file, { ...count, [outcome]: count[outcome] + 1 })
+      if (++done % PROGRESS_EVERY === 0) say(`${done} of ${chosen.length} tried`)
       if (outcome !== 'survived') continue
       const known = argued.includes(keyOf(mutant))
       if (!known) open.push(keyOf(mutant))

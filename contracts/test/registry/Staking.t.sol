@@ -188,6 +188,13 @@ contract StakingTest is StakeFixture {
         _sendReverts(ann, address(registry), data, abi.encodeWithSelector(IRegistry.ThawUnknown.selector, id));
     }
 
+    function test_release_movesTheSmallestUnitToo() public {
+        uint256 id = _unbond(ann, ann, 1, bob);
+        vm.warp(START + UNBONDING);
+        registry.release(id);
+        vm.assertEq(_tokensOf(bob, ann), 1, "moved");
+    }
+
     function test_release_toAnOperatorStruckOffGoesBackToTheOwner() public {
         uint256 id = _unbond(bob, bob, 4_000e18, ann);
         _send(reporter, address(registry), _report(_said(1, "a"), KEY, _said(1, "b"), KEY));
