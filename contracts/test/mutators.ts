@@ -61,8 +61,8 @@ const REMOVALS: readonly { kind: string; pattern: RegExp }[] = [
   },
 ]
 
-/** Calls of two plain arguments, in the other order. */
-const SWAPPED = /(?<=\w\()([\w.]+), ([\w.]+)(?=\))/g
+/** Calls of two plain arguments, in the other order; not of those that mean the same either way. */
+const SWAPPED = /(?<=\w\()(?<!\b(?:add|mul|and|or|xor|eq|min|max)\()([\w.]+), ([\w.]+)(?=\))/g
 
 const lineOf = (text: string, at: number): number => text.slice(0, at).split('\n').length
 
