@@ -64,6 +64,8 @@ const NO_SLOT = 0xffff_ffff
 // --- Where in its bytes an offer has its key and sequence (docs/protocol.md#offer). ---
 const KEY_AT = 2
 const KEY_DIGITS = 64
+/** So many digits of a key are shared by one offer in four thousand: these few are looked at all. Fewer digits: the best are looked through for them. */
+const RARE_DIGITS = 3
 const SEQUENCE_AT = 2 + 32 + 20 + 8 + 20
 
 export class Directory {
@@ -238,9 +240,10 @@ export class Directory {
       if (slot >= 0 && this.#within(slot, limits)) take(slot)
       return found
     }
-    if (query.provider !== undefined) {
-      for (const slot of this.#named(query.provider)) if (this.#within(slot, limits) && take(slot)) break
-      return found.sort((a, b) => b.utility - a.utility)
+    if (query.provider !== undefined && query.provider.length >= RARE_DIGITS) {
+      // They come by their keys: which are the best is known when all are.
+      for (const slot of this.#named(query.provider)) if (this.#within(slot, limits)) take(slot)
+      return found.sort((a, b) => b.utility - a.utility).slice(0, most)
     }
     const { ranking, group } = this.#narrowest(asked)
     if (group !== 0) ranking.scan(group, limits, take)
