@@ -1,23 +1,20 @@
 /**
  * Payments of a session: watches the purse, signs vouchers as bytes arrive, and makes each durable before it is sent.
  *
- * One voucher is under way at a time; bytes that arrive meanwhile are paid by the next, so the rate follows the disk and never falls behind. Half a
- * window is paid at once, less than that not more often than some tens of times a second: a voucher costs both sides a signature and a write.
+ * One voucher is under way at a time; bytes that arrive meanwhile are paid by the next, so the rate follows the disk and never falls behind.
  */
 import type { Hex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { asBywayError, type BywayError } from '../protocol/errors.ts'
 import type { Statement } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
-import { dueBytes, markSigned, nextStatement, type Purse, promptBytes, stepBytes } from '../protocol/purse.ts'
+import { dueBytes, markSigned, nextStatement, type Purse, stepBytes } from '../protocol/purse.ts'
 import { signDigest, voucherDigest } from '../protocol/voucher.ts'
 import type { Vault } from '../wallet/vault.ts'
 import type { PayingChannel } from './deposits.ts'
 
-/** A step is paid this long after the voucher before. */
-const STEP_MS = 20
-/** Less than a step, the last bytes of a burst, may wait a little for more. */
-const FLUSH_MS = 100
+/** The last bytes of a burst are paid this soon: the provider's own last count needs about as long to come. */
+const FLUSH_MS = 15
 
 export interface PaymentNeeds {
   vault: Vault
@@ -34,11 +31,7 @@ export class Payments {
   readonly #needs: PaymentNeeds
   #account: { channel: PayingChannel; sessionId: Hex; purse: Purse }
   #timer: NodeJS.Timeout | undefined
-  #timerAtMs = 0
   #signing: Promise<void> | undefined
-  #signedAtMs = Number.NEGATIVE_INFINITY
-  /** Bytes that the voucher under way pays for. */
-  #underWay = 0n
   #held = false
 
   constructor(account: { channel: PayingChannel; sessionId: Hex; purse: Purse }, needs: PaymentNeeds) {
@@ -46,40 +39,11 @@ export class Payments {
     this.#needs = needs
   }
 
-  /** Payable bytes that no voucher covers, nor the one under way. */
-  get #due(): bigint {
-    return dueBytes(this.#account.purse) - this.#underWay
-  }
-
-  /** Bytes that may still arrive before somebody who counts elsewhere should say so. */
-  get untilPrompt(): bigint {
-    const { purse } = this.#account
-    const left = promptBytes(purse) - this.#due
-    const step = stepBytes(purse)
-    return left > step ? left : step
-  }
-
-  /** Bytes moved or the provider's count came: pays at once what should not wait, else soon. */
+  /** Bytes moved or the provider's count came: pay at once if a step is due, else soon. */
   changed(): void {
-    const due = this.#due
-    if (this.#held || due <= 0n) return
-    const { purse } = this.#account
-    if (due >= promptBytes(purse)) this.#pay()
-    else if (due < stepBytes(purse)) this.#payWithin(FLUSH_MS)
-    // The clock of the world may have been set back since.
-    else this.#payWithin(Math.min(STEP_MS, this.#signedAtMs + STEP_MS - this.#needs.clock.nowMs()))
-  }
-
-  #payWithin(ms: number): void {
-    if (ms <= 0) {
-      this.#pay()
-      return
-    }
-    const atMs = this.#needs.clock.nowMs() + ms
-    if (this.#timer !== undefined && this.#timerAtMs <= atMs) return
-    clearTimeout(this.#timer)
-    this.#timerAtMs = atMs
-    this.#timer = setTimeout(() => this.#pay(), ms)
+    if (this.#held) return
+    if (dueBytes(this.#account.purse) >= stepBytes(this.#account.purse)) this.#pay()
+    else this.#timer ??= setTimeout(() => this.#pay(), FLUSH_MS)
   }
 
   #pay(): void {
@@ -90,9 +54,8 @@ export class Payments {
       .catch((thrown) => this.#needs.onError(asBywayError(thrown, 'DISK_FAILED')))
       .finally(() => {
         this.#signing = undefined
-        this.#underWay = 0n
-        // More may have come due meanwhile, or a used-up channel could not pay for all: never at once, or nothing else would have its turn.
-        if (!this.#held && this.#due > 0n) this.#payWithin(this.#due < stepBytes(this.#account.purse) ? FLUSH_MS : STEP_MS)
+        // A step may have come due in the last turn of the loop.
+        if (!this.#held && dueBytes(this.#account.purse) > 0n) this.#timer ??= setTimeout(() => this.#pay(), FLUSH_MS)
       })
   }
 
@@ -107,8 +70,6 @@ export class Payments {
       const digest = voucherDigest(this.#needs.separator, { ...channel.ref, payee: channel.payee, cumulative })
       const signature = signDigest(digest, channel.privateKey)
       const atMs = this.#needs.clock.nowMs()
-      this.#signedAtMs = atMs
-      this.#underWay = up + down - purse.paidUp - purse.paidDown
       await this.#needs.vault.record({
         kind: 'voucher',
         ...channel.ref,
@@ -121,11 +82,10 @@ export class Payments {
         signature,
         atMs,
       })
-      this.#underWay = 0n
       markSigned(purse, statement)
       this.#needs.observer.count('vouchers')
       this.#needs.send({ sessionId, up, down, cumulative, signature })
-    } while (!this.#held && this.#due >= promptBytes(this.#account.purse))
+    } while (!this.#held && dueBytes(this.#account.purse) >= stepBytes(this.#account.purse))
   }
 
   /** Stops signing and waits for the voucher under way. */

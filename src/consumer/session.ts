@@ -16,7 +16,18 @@ import { EXPORTER_LABEL, FLOW_PROTOCOLS, type Message, type MessageBody, type St
 import type { Observer } from '../protocol/observe.ts'
 import type { SignedOffer } from '../protocol/offer.ts'
 import { bytesWithin } from '../protocol/price.ts'
-import { checkDone, movedPurse, onDiscard, onDiscarded, onLost, onMeter, onPaid, type Purse, witnessed } from '../protocol/purse.ts'
+import {
+  checkDone,
+  movedPurse,
+  onDiscard,
+  onDiscarded,
+  onLost,
+  onMeter,
+  onPaid,
+  type Purse,
+  promptBytes,
+  witnessed,
+} from '../protocol/purse.ts'
 import { type Domain, domainSeparator } from '../protocol/voucher.ts'
 import type { Plane } from '../tunnel/fast/plane.ts'
 import type { FlowStream, Link } from '../tunnel/index.ts'
@@ -30,6 +41,7 @@ import { Flows, type FlowsNeeds, type OverFlow, type Target } from './flows.ts'
 import { askForSession, askToRejoin, LinkPool } from './links.ts'
 import { Moving } from './moving.ts'
 import { beginSession, recordClosed, sessionMessage } from './opening.ts'
+import { pause } from './pause.ts'
 import { Payments } from './payments.ts'
 import { Question } from './question.ts'
 import { refusal } from './refusals.ts'
@@ -279,7 +291,7 @@ export class ConsumerSession {
     return new FastFlows(plane, {
       ...needs,
       fresh: (signal) => this.#pool.fresh(this.#credentials, signal),
-      untilPayment: () => this.#payments.untilPrompt,
+      untilPayment: () => promptBytes(this.#purse),
       onEnded: (inOrder, count) => this.#needs.observer.count('flows', count, { result: inOrder ? 'ok' : 'CONNECTION_RESET' }),
       onDead: (error) => this.fail(error),
     })
@@ -428,13 +440,17 @@ export class ConsumerSession {
     if (this.closed !== undefined) return
     await this.#payments.hold()
     try {
-      if (this.closed === undefined) await this.#enter(channel)
+      if (this.closed !== undefined) return
+      this.#entering = this.#enter(channel)
+      await this.#entering
     } catch (thrown) {
       // Payments are held and the provider may be on the new channel already: there is no way back.
       this.fail(asBywayError(thrown))
       throw thrown
     }
   }
+  /** The last move to another channel, from when it is asked for until the session is there. */
+  #entering: Promise<void> = Promise.resolve()
 
   async #enter(channel: PayingChannel): Promise<void> {
     const { pricePerGib, nodeKey, country } = this.offer.body
@@ -452,11 +468,8 @@ export class ConsumerSession {
     this.#channel = channel
     this.#sessionId = answer.sessionId
     this.#question = undefined
-    if (this.closed !== undefined) {
-      // It ended while the new row was written: that one has to be closed too, and nothing more is signed.
-      await this.#recordClosed('peer-lost', witnessed(this.#purse))
-      return
-    }
+    // It ended while the new row was written: whoever ended it waits, and closes that one. Nothing more is signed.
+    if (this.closed !== undefined) return
     this.#payments.resume(this.#account())
     if (this.#early?.sessionId === this.#sessionId) this.#onMeter(this.#early)
     this.#needs.observer.log('moved to another channel', { session: this.#sessionId, rootId: channel.ref.rootId })
@@ -479,6 +492,10 @@ export class ConsumerSession {
     this.#flows.reset()
     this.#fast?.reset()
     await this.over(CLOSE_WAIT_MS)
+    // What is due is paid where the session moves to, if it gets there.
+    const late = new AbortController()
+    await Promise.race([this.#entering.catch(() => {}), pause(CLOSE_WAIT_MS, late.signal)])
+    late.abort()
     await this.#payments.finish()
     this.#control.send('bye', { code: 'SESSION_UNKNOWN', message: reason })
     await this.#end(new BywayError('PROVIDER_LOST', 'the session was closed'), reason)
@@ -503,7 +520,7 @@ export class ConsumerSession {
     this.#needs.observer.count('sessions', 1, { reason })
     this.#needs.observer.log('session closed', { session: this.#sessionId, reason, code: error.code, why: error.message })
     try {
-      await Promise.all([this.#payments.hold(), counted])
+      await Promise.all([this.#payments.hold(), counted, this.#entering.catch(() => {})])
       await this.#recordClosed(reason, witnessed(this.#purse))
     } catch (thrown) {
       this.#needs.observer.log('session not recorded', { session: this.#sessionId, why: asBywayError(thrown).code })

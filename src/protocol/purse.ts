@@ -131,7 +131,7 @@ export function dueBytes(purse: Purse): bigint {
   return up + down - purse.paidUp - purse.paidDown
 }
 
-/** Worth a voucher of its own, when none was signed a moment ago: the more often one is on its way, the longer the path may be. */
+/** Pay several times a window, so that a voucher is on its way long before the provider must stop. */
 const STEPS_PER_WINDOW = 8n
 /** Below this a voucher costs more work than the bytes it pays for. */
 const LEAST_STEP_BYTES = 16n * 1024n
@@ -140,9 +140,12 @@ export function stepBytes(purse: Purse): bigint {
   return most(purse.window / STEPS_PER_WINDOW, LEAST_STEP_BYTES)
 }
 
-/** Bytes after which a payment waits no longer. The other half of the window lasts until its voucher has arrived. */
+/**
+ * Bytes after which a payment waits no longer, where somebody else counts and is asked now and then: on the fastest lines a voucher a step would be
+ * five hundred a second. The other half of the window lasts until this voucher has arrived.
+ */
 export function promptBytes(purse: Purse): bigint {
-  return most(purse.window / 2n, LEAST_STEP_BYTES)
+  return most(purse.window / 2n - dueBytes(purse), stepBytes(purse))
 }
 
 /**

@@ -115,7 +115,7 @@ export function assertBooksAgree({ seller, buyer }: Pick<HonestPair, 'seller' | 
       { up: ours.up, down: ours.down, billed: ours.billed, base: ours.base },
       `session ${id}`,
     )
-    assert.ok(ours.closed !== undefined && theirs.closed !== undefined, 'both rows are closed')
+    assert.ok(ours.closed !== undefined && theirs.closed !== undefined, `both rows are closed: ${ours.closed} and ${theirs.closed}`)
     sum.bytes += ours.up + ours.down
     sum.units += ours.billed
     sum.disputed += theirs.disputed
