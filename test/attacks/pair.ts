@@ -115,7 +115,10 @@ export function assertBooksAgree({ seller, buyer }: Pick<HonestPair, 'seller' | 
       { up: ours.up, down: ours.down, billed: ours.billed, base: ours.base },
       `session ${id}`,
     )
-    assert.ok(ours.closed !== undefined && theirs.closed !== undefined, `both rows are closed: ${ours.closed} and ${theirs.closed}`)
+    assert.ok(
+      ours.closed !== undefined && theirs.closed !== undefined,
+      `both rows are closed: ${ours.closed?.reason} and ${theirs.closed?.reason}`,
+    )
     sum.bytes += ours.up + ours.down
     sum.units += ours.billed
     sum.disputed += theirs.disputed
