@@ -17,8 +17,6 @@ const root = join(import.meta.dirname, '..')
 const FILES_AT_ONCE = 2
 /** The longest single test takes a minute, on a machine that does five other things three. One that takes this long hangs. */
 const HANGS_AFTER_MS = 600_000
-/** So many files that failed are tried again, alone and once, and told of: what fails then is broken, what passes depends on what else runs here. */
-const MOST_AGAIN = 5
 /** Contracts are compiled and fuzzed with full numbers in five minutes, where there is one slow core. */
 const CONTRACTS_LIMIT_MS = 1_200_000
 /** Finds what a careless change breaks, in seconds instead of minutes. */
@@ -52,8 +50,6 @@ interface Part {
   passed: number
   skipped: number
   failed: number
-  /** Files that failed beside others and passed alone. */
-  unsteady?: number
 }
 
 const startedMs = performance.now()
@@ -83,8 +79,6 @@ setInterval(() => {
 async function nodeTests(): Promise<Part> {
   const total: Part = { passed: 0, skipped: 0, failed: 0 }
   const queue = [...files]
-  /** Failures, by file. */
-  const again = new Map<string, number>()
   let ended = 0
   const worker = async (): Promise<void> => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
@@ -106,7 +100,6 @@ async function nodeTests(): Promise<Part> {
         `${failures.length === 0 ? 'ok  ' : 'FAIL'} ${place} ${file}  ${passed + failures.length} tests  ${seconds(fileStartedMs)}${why}`,
       )
       if (failures.length === 0) continue
-      again.set(file, failures.length)
       for (const failure of failures) console.log(indent(failure))
       const lines = printed.split('\n')
       const more = lines.length > MAX_LINES ? ` (the last ${MAX_LINES} lines of ${lines.length})` : ''
@@ -114,20 +107,6 @@ async function nodeTests(): Promise<Part> {
     }
   }
   await Promise.all(Array.from({ length: FILES_AT_ONCE }, worker))
-  // More than a few is no accident.
-  if (again.size > MOST_AGAIN) return total
-  for (const [file, before] of again) {
-    const { failures } = await runFile(join(root, file), join(folder, `again-${ended++}`), HANGS_AFTER_MS)
-    if (failures.length > 0) {
-      console.log(`FAIL ${file}  alone, too`)
-      for (const failure of failures) console.log(indent(failure))
-      continue
-    }
-    total.passed += before
-    total.failed -= before
-    total.unsteady = (total.unsteady ?? 0) + 1
-    console.log(`UNSTEADY ${file}  passes alone`)
-  }
   return total
 }
 
@@ -163,7 +142,6 @@ const node = await nodeTests()
 const contracts = words.length === 0 ? await contractTests() : { passed: 0, skipped: 0, failed: 0 }
 const failed = node.failed + contracts.failed
 const skipped = node.skipped + contracts.skipped
-const unsteady = node.unsteady === undefined ? '' : `, unsteady files ${node.unsteady}`
-const rest = `${unsteady}${skipped > 0 ? `, skipped ${skipped}` : ''}${failed > 0 ? `, FAILED ${failed}` : ''}`
+const rest = `${skipped > 0 ? `, skipped ${skipped}` : ''}${failed > 0 ? `, FAILED ${failed}` : ''}`
 console.log(`\ntests ${node.passed}, contracts ${contracts.passed}, seconds ${Math.round((performance.now() - startedMs) / 1000)}${rest}`)
 process.exitCode = failed > 0 ? 1 : 0
