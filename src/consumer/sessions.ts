@@ -322,7 +322,13 @@ export class Sessions {
       }
     }
     if (found > 0) return
-    last ??= new BywayError('PROVIDER_UNREACHABLE', 'no node before it on the route answers')
+    // Nobody was asked: all that would fit serve on routes that stand, and on both at once they would not be independent.
+    last ??=
+      signal.aborted || this.#closing
+        ? new BywayError('PROVIDER_UNREACHABLE', 'the attempt was given up')
+        : new BywayError('NO_PROVIDER', 'every node that fits before it serves on a route it would not be independent of', {
+            hint: 'Ask for fewer hops, or wait for more offers.',
+          })
     this.#wayless.add(last)
     throw last
   }
