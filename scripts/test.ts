@@ -15,7 +15,7 @@ import { cleanUp, runFile } from './test-file.ts'
 const root = join(import.meta.dirname, '..')
 /** Two files at once on the two cores of the smallest machine this runs on; journeys start processes of their own. */
 const FILES_AT_ONCE = 2
-/** The longest single test takes a minute, on a machine that does five other things three. One that takes this long hangs. */
+/** The longest single test, every fault at every message, takes a minute and a half, on a machine that does five other things three and more. One that takes this long hangs. */
 const HANGS_AFTER_MS = 600_000
 /** Contracts are compiled and fuzzed with full numbers in five minutes, where there is one slow core. */
 const CONTRACTS_LIMIT_MS = 1_200_000
