@@ -116,8 +116,7 @@ export class Talk {
       onData: (chunk) => {
         this.received += BigInt(chunk.length)
         this.#unacknowledged += chunk.length
-        // Well within what is promised, as every honest consumer: who waits for the last byte of it may wait for a byte that the other holds back.
-        if (this.#unacknowledged >= ACK_WITHIN_BYTES / 2) this.#acknowledge()
+        if (this.#unacknowledged >= ACK_WITHIN_BYTES) this.#acknowledge()
         this.#waiting?.()
       },
       onClose: () => {
