@@ -32,6 +32,8 @@ export class Payments {
   #account: { channel: PayingChannel; sessionId: Hex; purse: Purse }
   #timer: NodeJS.Timeout | undefined
   #signing: Promise<void> | undefined
+  /** Bytes that the voucher under way to the disk pays for. */
+  signingBytes = 0n
   #held = false
 
   constructor(account: { channel: PayingChannel; sessionId: Hex; purse: Purse }, needs: PaymentNeeds) {
@@ -70,6 +72,7 @@ export class Payments {
       const digest = voucherDigest(this.#needs.separator, { ...channel.ref, payee: channel.payee, cumulative })
       const signature = signDigest(digest, channel.privateKey)
       const atMs = this.#needs.clock.nowMs()
+      this.signingBytes = up + down - purse.paidUp - purse.paidDown
       await this.#needs.vault.record({
         kind: 'voucher',
         ...channel.ref,
@@ -83,6 +86,7 @@ export class Payments {
         atMs,
       })
       markSigned(purse, statement)
+      this.signingBytes = 0n
       this.#needs.observer.count('vouchers')
       this.#needs.send({ sessionId, up, down, cumulative, signature })
     } while (!this.#held && dueBytes(this.#account.purse) >= stepBytes(this.#account.purse))

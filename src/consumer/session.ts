@@ -291,7 +291,7 @@ export class ConsumerSession {
     return new FastFlows(plane, {
       ...needs,
       fresh: (signal) => this.#pool.fresh(this.#credentials, signal),
-      untilPayment: () => promptBytes(this.#purse),
+      untilPayment: () => promptBytes(this.#purse, this.#payments.signingBytes),
       onEnded: (inOrder, count) => this.#needs.observer.count('flows', count, { result: inOrder ? 'ok' : 'CONNECTION_RESET' }),
       onDead: (error) => this.fail(error),
     })

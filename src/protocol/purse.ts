@@ -142,10 +142,10 @@ export function stepBytes(purse: Purse): bigint {
 
 /**
  * Bytes after which a payment waits no longer, where somebody else counts and is asked now and then: on the fastest lines a voucher a step would be
- * five hundred a second. The other half of the window lasts until this voucher has arrived.
+ * five hundred a second. The other half of the window lasts until this voucher has arrived. `signing`: due bytes that a voucher under way covers.
  */
-export function promptBytes(purse: Purse): bigint {
-  return most(purse.window / 2n - dueBytes(purse), stepBytes(purse))
+export function promptBytes(purse: Purse, signing: bigint): bigint {
+  return most(purse.window / 2n - (dueBytes(purse) - signing), stepBytes(purse))
 }
 
 /**
