@@ -5,10 +5,9 @@
  * of its own. What they measure is real: bytes through sessions, tills and vouchers, as customers get them. Providers are enrolled here as
  * well, with a bond of play money.
  */
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { jsonText } from '../api/json.ts'
 import { type BudgetKind, createEpochsClient, type RewardLeaf } from '../chain/index.ts'
 import {
   type Audited,
@@ -31,6 +30,7 @@ import type { Child } from './child.ts'
 import { type EnrolNeeds, economyOf, enrolProbers, enrolProvider } from './enrol.ts'
 import { leavesIn, writeLeaves } from './leaves.ts'
 import type { Output } from './output.ts'
+import { writeReports } from './reports.ts'
 
 /** A twelfth of a devnet epoch: what ended is noticed soon. */
 const ROUND_MS = 5_000
@@ -193,11 +193,4 @@ async function demandSince({ carried }: EpochWorld, providers: readonly Child[])
     demand.set(ready.wallet, before === undefined ? 0n : up + down - before)
   }
   return demand
-}
-
-/** The evidence of an epoch, for whoever wants to compute its root again; the one before goes. */
-async function writeReports(folder: string, { epoch, observations, evidence }: Audited): Promise<void> {
-  const file = (number: bigint) => join(folder, `reports-${number}.json`)
-  await writeFile(file(epoch), `${jsonText({ epoch, observations, reports: evidence })}\n`)
-  if (epoch > 1n) await rm(file(epoch - 2n), { force: true })
 }

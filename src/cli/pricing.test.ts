@@ -33,7 +33,7 @@ const readings = (changes: Partial<UseReadings>): UseReadings => ({
 const sold = (payee: Hex, ...epochs: number[]) => epochs.map((epoch) => ({ payee, epoch: BigInt(epoch), units: 10n ** 12n }))
 
 test('where everything is sold the price rises, where nothing is it falls, and only the same region and tier count', () => {
-  const base = (changes: Partial<UseReadings>, tiers = NOBODY) => quoteFrom(readings(changes), 'basic', tiers).base
+  const base = (changes: Partial<UseReadings>, tiers = NOBODY) => quoteFrom(readings(changes), { tier: 'basic' }, tiers).base
   assert.equal(base({}), 334_962n)
   assert.equal(base({ claims: [...sold(ANN, 0, 1, 2), ...sold(BOB, 0, 1, 2)] }), 711_913n)
   assert.equal(base({ claims: sold(ANN, 0, 1, 2) }), FIRST_FEE, 'half of the capacity, sold out, is on target')
@@ -45,11 +45,16 @@ test('where everything is sold the price rises, where nothing is it falls, and o
 })
 
 test('a scarce region’s premium is a line of its own', () => {
-  assert.deepEqual(quoteFrom(readings({ audits: [], multiplier: 15_000n }), 'basic', NOBODY), {
+  assert.deepEqual(quoteFrom(readings({ audits: [], multiplier: 15_000n }), { tier: 'basic' }, NOBODY), {
     base: 500_000n,
     latency: 0n,
     scarcity: 250_000n,
   })
+})
+
+test('who was found near asks for it in a line of its own, less the farther it is, and nothing when nobody measured it', () => {
+  const lineAt = (latencyMs: bigint | undefined) => quoteFrom(readings({ audits: [] }), { tier: 'basic', latencyMs }, NOBODY).latency
+  assert.deepEqual([0n, 30n, 99n, 100n, 400n, undefined].map(lineAt), [100_000n, 70_000n, 1_000n, 0n, 0n, 0n])
 })
 
 test('a price that rises is announced, and who has an older offer may still pay what that asked until it expires', async () => {
@@ -61,6 +66,7 @@ test('a price that rises is announced, and who has an older offer may still pay 
     clock: { ...systemClock, nowMs: () => nowMs },
     observer: silent,
     read: async () => readings({ claims: [...sold(ANN, 0, 1, 2), ...sold(BOB, 0, 1, 2)] }),
+    latency: async () => undefined,
     offers: async () => [],
     holdsForS: 100,
     onChanged() {
@@ -99,7 +105,7 @@ describe('on a chain', () => {
     assert.deepEqual([now.step, now.target, now.goodFor], [1_250n, 5_000n, 14n])
     await world.pass(2 * Number(now.epochS))
     const later = await read()
-    assert.ok(quoteFrom(later, 'basic', NOBODY).base < FIRST_FEE)
+    assert.ok(quoteFrom(later, { tier: 'basic' }, NOBODY).base < FIRST_FEE)
     assert.equal((await readUse(devnet.rpc, devnet.contracts, BOB, 'fr')).region, 'fr', 'who never registered is where he says')
   })
 })

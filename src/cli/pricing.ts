@@ -46,6 +46,8 @@ export interface FollowingNeeds {
   observer: Observer
   /** What the chain says now. */
   read(signal: AbortSignal): Promise<UseReadings>
+  /** How near a committee found this provider to be, in milliseconds; undefined when nobody measured it. */
+  latency(): Promise<bigint | undefined>
   /** What is known of others: their tiers. */
   offers(): Promise<SignedOffer[]>
   /** How long an offer is a promise. */
@@ -55,7 +57,7 @@ export interface FollowingNeeds {
 }
 
 /** Follows use until it is stopped. */
-export function followUse({ tier, clock, observer, read, offers, holdsForS, onChanged }: FollowingNeeds): Pricing {
+export function followUse({ tier, clock, observer, read, latency, offers, holdsForS, onChanged }: FollowingNeeds): Pricing {
   let asked: Quote = { base: FIRST_FEE, latency: 0n, scarcity: 0n }
   /** Prices of offers that may still hold, the newest last. */
   let promised: { price: bigint; untilS: number }[] = []
@@ -78,7 +80,7 @@ export function followUse({ tier, clock, observer, read, offers, holdsForS, onCh
       const readings = await read(stopping.signal)
       const known = await offers()
       const tiers = new Map(known.map(({ body }) => [body.payee, TIERS[body.tier]]))
-      change(quoteFrom(readings, tier, tiers))
+      change(quoteFrom(readings, { tier, latencyMs: await latency() }, tiers))
       waitMs = Math.min(MOST_WAIT_MS, Math.max(LEAST_WAIT_MS, Number(readings.epochS) * 1000))
     } catch (thrown) {
       if (stopping.signal.aborted) return
@@ -108,15 +110,18 @@ export function useReader(settings: NetworkSettings & { readonly country: string
   return (signal) => readUse(rpc, contracts, own, settings.country, signal)
 }
 
-/** What a provider of this tier asks by these readings. Providers whose tier no known offer tells are taken to be of the same. */
-export function quoteFrom(readings: UseReadings, tier: string, tiers: ReadonlyMap<string, string | undefined>): Quote {
+/** What a provider asks by these readings. Others whose tier no known offer tells are taken to be of the same. */
+export function quoteFrom(
+  readings: UseReadings,
+  { tier, latencyMs }: { tier: string; latencyMs?: bigint | undefined },
+  tiers: ReadonlyMap<string, string | undefined>,
+): Quote {
   const { epoch, epochS, regions, region, step, target, multiplier } = readings
   const beside = [...regions.keys()].filter((provider) => regions.get(provider) === region && (tiers.get(provider) ?? tier) === tier)
   const since = epoch > LOOK_BACK_EPOCHS ? epoch - LOOK_BACK_EPOCHS : 0n
   const epochs = beside.flatMap((provider) => epochsOf(readings, provider, since))
   const baseFee = feeNow(epochs, { since, now: epoch, epochS, first: FIRST_FEE, terms: { ...FEE_TERMS, step, target } })
-  // No committee measures latency yet: that line stays empty until one does.
-  return quoteOf({ baseFee, latencyMs: undefined, multiplier }, FEE_TERMS.ceiling)
+  return quoteOf({ baseFee, latencyMs, multiplier }, FEE_TERMS.ceiling)
 }
 
 /** One entry an epoch: what it claimed then, and what was proven of it then or lately before. */

@@ -321,6 +321,14 @@ export const SETTINGS = {
     { fallbackText: 'none' },
   ),
 
+  reports: setting(
+    filePath,
+    undefined,
+    ['share'],
+    'File in which probers publish what they last found: with price = "auto" the premium for being near follows the latency they saw.',
+    { fallbackText: 'none: no premium for latency' },
+  ),
+
   // --- The local exchange ---
   explore: setting(toggle, false, ['up'], 'Starts an explorer too: the page and the API that show the exchange to everybody.'),
   providers: setting(wholeNumber('count', 1, 16), 3, ['up'], 'How many providers the local exchange starts.'),

@@ -29,6 +29,7 @@ import type { Output } from './output.ts'
 import { fixedPrice, followUse, type Pricing, useReader } from './pricing.ts'
 import { knownRelays, startReach } from './reach.ts'
 import { writeRegistry } from './registry-source.ts'
+import { latencyIn } from './reports.ts'
 import { type Env, loadSettings, type Settings } from './resolve.ts'
 import { type KeysOf, keysOf } from './settings.ts'
 import { networkGauges, openSources, type Sources } from './sources.ts'
@@ -76,7 +77,14 @@ export async function share(command: Command, env: Env, output: Output): Promise
       node.observer.warn('CHAIN_UNREACHABLE', {})
     })
     fast = await startFastPath(settings.path === 'fast', node.observer)
-    const following = { tier: settings.policy, clock: systemClock, observer: node.observer, offers: offers.offers, holdsForS: OFFER_LIFE_S }
+    const following = {
+      tier: settings.policy,
+      clock: systemClock,
+      observer: node.observer,
+      latency: () => latencyIn(settings.reports, node.wallet.address),
+      offers: offers.offers,
+      holdsForS: OFFER_LIFE_S,
+    }
     const prices =
       settings.price === 'auto'
         ? followUse({ ...following, read: useReader(settings, node.network, node.wallet.address), onChanged: () => announcer?.renew() })

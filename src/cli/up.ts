@@ -30,6 +30,7 @@ import { keepMarket, type Market } from './market.ts'
 import { clientFor, networkFor } from './network.ts'
 import type { Output } from './output.ts'
 import { createProgress, type Progress } from './progress.ts'
+import { reportsFile } from './reports.ts'
 import { CONFIG_FILE, type Env, loadSettings, type Settings } from './resolve.ts'
 import { type KeysOf, kebab, keysOf } from './settings.ts'
 
@@ -239,6 +240,7 @@ async function keepProvider(world: World, number: number): Promise<Keeper> {
     policy: 'open',
     allowPrivateNodes: ['127.0.0.0/8'],
     leaves: leavesFile(world.paths.rewards),
+    reports: reportsFile(world.paths.rewards),
     // One is enough to try it out, and shows that others need not.
     relay: number === 1,
     ...private_,

@@ -13,12 +13,11 @@ import {
   type RewardLeaf,
   type RootsClient,
   rewardRoot,
-  type SignedStatement,
 } from '../chain/index.ts'
 import type { Hex } from '../protocol/bytes.ts'
 import { bringVerdict, type CommitteeNeeds, callCommittees, send } from './committee.ts'
 import type { Window } from './measure.ts'
-import { conclude, nextLeaves, type Observation, type ProviderSeen, type Report, reportStatement } from './rewards.ts'
+import { conclude, nextLeaves, type Observation, type ProviderSeen, type Report, reportStatement, type SignedReport } from './rewards.ts'
 
 export interface EpochNeeds extends CommitteeNeeds {
   readonly epochs: EpochsClient
@@ -34,7 +33,7 @@ export interface EpochNeeds extends CommitteeNeeds {
 export interface Audited {
   readonly epoch: bigint
   readonly observations: Observation[]
-  readonly evidence: SignedStatement[]
+  readonly evidence: SignedReport[]
 }
 
 /** Budgets are minted a hundred epochs a call: after a long pause it takes several. */
@@ -47,20 +46,27 @@ export async function auditProviders(needs: EpochNeeds, providers: readonly Prov
   const { epochs, economy } = needs
   const { epoch, committees } = await callAudits(needs, providers)
   const observations: Observation[] = []
-  const evidence: SignedStatement[] = []
+  const evidence: SignedReport[] = []
   for (const [i, seen] of providers.entries()) {
     const members = committees[i]!
     const window = await needs.measure(seen, members.length).catch(() => undefined)
     if (window === undefined) {
-      observations.push({ ...seen, uptime: 0n, rawMbps: 0n, guaranteedMbps: 0n })
+      observations.push({ ...seen, uptime: 0n, rawMbps: 0n, guaranteedMbps: 0n, latencyMs: undefined })
       continue
     }
     const reports = members.map(
-      (member, j): Report => ({ member, operator: seen.operator, epoch, bytes: window.counts[j]!, windowMs: window.windowMs }),
+      (member, j): Report => ({
+        member,
+        operator: seen.operator,
+        epoch,
+        bytes: window.counts[j]!,
+        windowMs: window.windowMs,
+        latencyMs: window.latenciesMs[j],
+      }),
     )
     for (const report of reports) {
       const prober = needs.probers.find(({ operator }) => operator === report.member)
-      if (prober !== undefined) evidence.push(economy.registry.signStatement(reportStatement(report), prober.key))
+      if (prober !== undefined) evidence.push({ ...report, ...economy.registry.signStatement(reportStatement(report), prober.key) })
     }
     const observation = conclude(seen, reports, members)
     observations.push(observation)

@@ -21,4 +21,4 @@ export {
   settleVaults,
 } from './epoch.ts'
 export { measureTogether, type Window } from './measure.ts'
-export type { ProviderSeen } from './rewards.ts'
+export { conclude, type ProviderSeen, reportStatement } from './rewards.ts'

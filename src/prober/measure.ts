@@ -1,5 +1,6 @@
 /**
- * One window: all members ask one provider at once for bytes that only their own challenge makes, and count what they verified by its end.
+ * One window: all members ask one provider at once for bytes that only their own challenge makes, and count what they verified by its end. Before
+ * it each asks a few times for nothing, and notes how long the answer takes to begin.
  *
  * Together they ask for what the provider claims, and for as much more as trimming will take away (economics 1.3): so the window shows whether the
  * claim holds, and costs no more than that. It begins before the first asks; opening the flows, and what is still on its way at its end,
@@ -16,6 +17,8 @@ export interface Window {
   /** Bytes each member verified. */
   counts: bigint[]
   windowMs: bigint
+  /** 95th percentile of the looks of each member; undefined where one was not answered. */
+  latenciesMs: (bigint | undefined)[]
 }
 
 export interface MeasureOptions {
@@ -32,6 +35,10 @@ export interface MeasureOptions {
 const WINDOW_MS = 2_000
 /** Until a session is open, which may take a transaction. */
 const OPENING_LIMIT_MS = 20_000
+/** Looks of each member at how soon an answer begins: the slowest of so few is their 95th percentile. */
+const LOOKS = 3
+/** Whoever takes longer than this is not called near by anybody. */
+const LOOK_LIMIT_MS = 2_000
 
 /** Measures once. Rejects when the provider cannot be reached: then nothing was measured. */
 export async function measureTogether({ proxy, provider, claimedMbps, members, signal }: MeasureOptions): Promise<Window> {
@@ -50,6 +57,23 @@ export async function measureTogether({ proxy, provider, claimedMbps, members, s
   const first = randomBytes(CHALLENGE_KEY_BYTES)
   await verify(await ask(0, first, OPENING_LIMIT_MS), first, () => {})
 
+  const look = async () => {
+    const key = randomBytes(CHALLENGE_KEY_BYTES)
+    const startedMs = performance.now()
+    const response = await ask(0, key, LOOK_LIMIT_MS)
+    const tookMs = performance.now() - startedMs
+    await verify(response, key, () => {})
+    return tookMs
+  }
+  // One after the other: they would wait for each other, and not for the line.
+  const latenciesMs: Window['latenciesMs'] = []
+  for (let member = 0; member < members; member++) {
+    const looks: number[] = []
+    for (let i = 0; i < LOOKS; i++) looks.push(await look().catch(() => Number.POSITIVE_INFINITY))
+    const slowest = Math.max(...looks)
+    latenciesMs.push(Number.isFinite(slowest) ? BigInt(Math.ceil(slowest)) : undefined)
+  }
+
   const share = Number(shareOf(claimedMbps, BigInt(WINDOW_MS), members))
   const counts = Array.from({ length: members }, () => 0n)
   await Promise.all(
@@ -65,7 +89,7 @@ export async function measureTogether({ proxy, provider, claimedMbps, members, s
     }),
   )
   signal?.throwIfAborted()
-  return { counts, windowMs: BigInt(WINDOW_MS) }
+  return { counts, windowMs: BigInt(WINDOW_MS), latenciesMs }
 }
 
 /** Counts the bytes that are those of the challenge, until the first that is not. */

@@ -16,6 +16,7 @@ const said = (member: Hex, bytes: bigint, windowMs = 2_000n): Report => ({
   epoch: 7n,
   bytes,
   windowMs,
+  latencyMs: 30n,
 })
 
 test('a member counts once, with its first report, and only if it was drawn', () => {
@@ -35,12 +36,34 @@ test('one liar of four neither raises what is guaranteed nor takes all of it', (
   assert.equal(conclude(PROVIDER, [said(COMMITTEE[0]!, SHARE, 1n), ...three], COMMITTEE).guaranteedMbps, 10n)
 })
 
+test('a third of the committee cannot say that a provider is nearer, or farther, than an honest member saw', () => {
+  const latency = (...saw: (bigint | undefined)[]) =>
+    conclude(
+      PROVIDER,
+      saw.map((latencyMs, i) => ({ ...said(COMMITTEE[i]!, SHARE), latencyMs })),
+      COMMITTEE,
+    ).latencyMs
+  assert.equal(latency(30n, 31n, 29n, 32n), 31n, 'positive control')
+  const honest = fc.bigInt({ min: 1n, max: 500n })
+  const lie = fc.option(fc.bigInt({ min: 0n, max: 10n ** 9n }), { nil: undefined })
+  fc.assert(
+    fc.property(fc.tuple(honest, honest, honest), lie, (saw, lied) => {
+      const found = latency(...saw, lied)!
+      const sorted = saw.toSorted((a, b) => Number(a - b))
+      assert.ok(found >= sorted[0]! && found <= sorted[2]!, `${found} of ${sorted.join(', ')}`)
+    }),
+  )
+  assert.equal(latency(30n, 30n, undefined, undefined), undefined, 'of two who speak one may lie')
+})
+
 test('what is signed differs with what is said, and nothing else', () => {
   const one = reportStatement(said(COMMITTEE[0]!, 5n))
   assert.deepEqual(reportStatement(said(COMMITTEE[1]!, 5n)), one, 'the signer is not part of it')
   const other = reportStatement(said(COMMITTEE[0]!, 6n))
   assert.deepEqual({ ...other, content: one.content }, one, 'the same place')
   assert.notEqual(other.content, one.content)
+  const silent = reportStatement({ ...said(COMMITTEE[0]!, 5n), latencyMs: undefined })
+  assert.notEqual(reportStatement({ ...said(COMMITTEE[0]!, 5n), latencyMs: 0n }).content, silent.content)
   assert.notEqual(reportStatement({ ...said(COMMITTEE[0]!, 5n), epoch: 8n }).counter, one.counter)
 })
 
@@ -52,6 +75,7 @@ const observation = fc.record({
   uptime: fc.bigInt({ min: 0n, max: 10_000n }),
   rawMbps: fc.constant(0n),
   guaranteedMbps: fc.bigInt({ min: 0n, max: 1_000n }),
+  latencyMs: fc.constant(undefined),
 })
 const observations: fc.Arbitrary<Observation[]> = fc
   .array(observation, { maxLength: 6 })
@@ -74,9 +98,9 @@ test('no epoch awards more than its budget, or takes anything back; who proved n
       assert.deepEqual(nextLeaves([], amount, first, REGIONS), before, 'and everybody computes the same')
     }),
   )
-  const idle = { ...PROVIDER, rawMbps: 0n, guaranteedMbps: 0n }
-  const busy = { ...PROVIDER, operator: address(101), link: 'b', rawMbps: 20n, guaranteedMbps: 20n }
-  const small = { ...PROVIDER, operator: address(102), link: 'c', rawMbps: 10n, guaranteedMbps: 10n }
+  const idle = { ...PROVIDER, rawMbps: 0n, guaranteedMbps: 0n, latencyMs: undefined }
+  const busy = { ...PROVIDER, operator: address(101), link: 'b', rawMbps: 20n, guaranteedMbps: 20n, latencyMs: undefined }
+  const small = { ...PROVIDER, operator: address(102), link: 'c', rawMbps: 10n, guaranteedMbps: 10n, latencyMs: undefined }
   assert.deepEqual(nextLeaves([], 1_000n, [idle, busy, small], REGIONS), [
     { operator: busy.operator, cumulative: 500n },
     { operator: small.operator, cumulative: 500n },

@@ -1,6 +1,6 @@
 /** From reports to leaves: what an epoch adds to what each operator was ever awarded. Pure; anybody with the reports computes the same. */
 
-import type { RewardLeaf, Statement } from '../chain/index.ts'
+import type { RewardLeaf, SignedStatement, Statement } from '../chain/index.ts'
 import { mostCorrupt, provenBandwidth } from '../economy/bandwidth.ts'
 import { capacityRewards, regionWeight } from '../economy/multiplier.ts'
 import { type Hex, keccak } from '../protocol/bytes.ts'
@@ -13,7 +13,12 @@ export interface Report {
   /** Bytes it verified, and the window, which is the same for all members. */
   readonly bytes: bigint
   readonly windowMs: bigint
+  /** Until an answer began, over a session that stood: 95th percentile of its looks. Undefined when nothing answered. */
+  readonly latencyMs: bigint | undefined
 }
+
+/** With the words it signed: their content is the hash of the numbers. */
+export type SignedReport = Report & SignedStatement
 
 /** A provider as the probers found it. */
 export interface ProviderSeen {
@@ -29,18 +34,21 @@ export interface ProviderSeen {
 export interface Observation extends ProviderSeen {
   readonly rawMbps: bigint
   readonly guaranteedMbps: bigint
+  /** What no minority of the committee can bend; undefined when too few of them say. */
+  readonly latencyMs: bigint | undefined
 }
 
 const REPORT = keccak(Buffer.from('report'))
 
 /** What a member signs: it says one thing of an operator in an epoch, or it equivocates. */
-export function reportStatement({ operator, epoch, bytes, windowMs }: Report): Statement {
+export function reportStatement({ operator, epoch, bytes, windowMs, latencyMs }: Report): Statement {
   const word = (value: bigint) => value.toString(16).padStart(64, '0')
   return {
     kind: REPORT,
     stream: keccak(Buffer.from(operator.slice(2).padStart(64, '0'), 'hex')),
     counter: epoch,
-    content: keccak(Buffer.from(`${word(bytes)}${word(windowMs)}`, 'hex')),
+    // Zero stands for no latency, so that none at all is one millisecond more than nothing said.
+    content: keccak(Buffer.from(`${word(bytes)}${word(windowMs)}${word(latencyMs === undefined ? 0n : latencyMs + 1n)}`, 'hex')),
   }
 }
 
@@ -56,7 +64,14 @@ export function conclude(seen: ProviderSeen, reports: readonly Report[], committ
   const windowMs = said.reduce((most, report) => (report !== undefined && report.windowMs > most ? report.windowMs : most), 0n)
   const counts = said.map((report) => report?.bytes ?? 0n)
   const { rawMbps, guaranteedMbps } = provenBandwidth(counts, windowMs, mostCorrupt(committee.length))
-  return { ...seen, rawMbps, guaranteedMbps }
+  return { ...seen, rawMbps, guaranteedMbps, latencyMs: provenLatency(said, committee.length) }
+}
+
+/** The higher middle of what members say: where two thirds are honest it lies between what two of those saw. */
+function provenLatency(said: readonly (Report | undefined)[], members: number): bigint | undefined {
+  const latencies = said.map((report) => report?.latencyMs).filter((latencyMs) => latencyMs !== undefined)
+  if (latencies.length <= 2 * mostCorrupt(members)) return undefined
+  return latencies.toSorted((a, b) => Number(a - b))[Math.floor(latencies.length / 2)]
 }
 
 /** What a region counts for in the budget. */

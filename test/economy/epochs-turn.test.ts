@@ -23,11 +23,13 @@ import { economyOf, enrolProbers } from '../../src/cli/enrol.ts'
 import {
   type Audited,
   auditProviders,
+  conclude,
   type EpochNeeds,
   mintBudgets,
   type ProviderSeen,
   proposeRoots,
   reportRegions,
+  reportStatement,
   settleRoots,
   settleVaults,
 } from '../../src/prober/index.ts'
@@ -81,7 +83,11 @@ test('epochs turn, and what their roots award is claimed to the unit', async () 
     // The third is never there.
     measure: async ({ operator }, members) => {
       if (operator === wallets[2]!.address) throw new Error('nobody answers')
-      return { counts: Array.from({ length: members }, () => SHARE), windowMs: 2_000n }
+      return {
+        counts: Array.from({ length: members }, () => SHARE),
+        windowMs: 2_000n,
+        latenciesMs: Array.from({ length: members }, () => 30n),
+      }
     },
     leavesOf: async (_kind, root) => leaves.get(root),
     publish: async (kind, root, published, isFinal) => {
@@ -99,6 +105,22 @@ test('epochs turn, and what their roots award is claimed to the unit', async () 
       now.observations.map(({ guaranteedMbps }) => guaranteedMbps),
       [10n, 10n, 0n],
     )
+    assert.deepEqual(
+      now.observations.map(({ latencyMs }) => latencyMs),
+      [30n, 30n, undefined],
+    )
+    // Whoever has the reports comes to the same, and sees that each is what its member signed.
+    for (const { operator, guaranteedMbps } of now.observations) {
+      const reports = now.evidence.filter((report) => report.operator === operator)
+      const found = conclude(
+        seen.find((one) => one.operator === operator)!,
+        reports,
+        reports.map(({ member }) => member),
+      )
+      assert.equal(found.guaranteedMbps, guaranteedMbps)
+      for (const report of reports) assert.deepEqual(report.statement, reportStatement(report))
+    }
+    assert.equal(now.evidence.length, 2 * probers.length)
     audited.push(now)
     await later(60)
     await mintBudgets(needs)
