@@ -45,11 +45,11 @@ import { EXPIRY_MARGIN_S, type PresentedChannel } from './terms.ts'
 /** The consumer learns how much was uploaded this often at least, while bytes move: it pays by it. Downloads it counts itself. */
 const METER_STEPS_PER_WINDOW = 8n
 const LEAST_METER_STEP_BYTES = 16n * 1024n
-/** After the last byte of a burst the final count leaves this soon, so that the last voucher follows at once; in the middle of one, this often. */
+/** After the last uploaded byte of a burst the final count leaves this soon, so that the last voucher follows at once; all else is told this often. */
 const METER_FLUSH_MS = 20
 const METER_EVERY_MS = 100
-/** Vouchers of a fast line are acknowledged together, unless the consumer has to hear of a new window. */
-const PAID_EVERY_MS = 20
+/** Vouchers of a fast line are acknowledged together, unless the consumer has to hear of a new window: nothing waits for it. */
+const PAID_EVERY_MS = METER_EVERY_MS
 /** A consumer that pays nothing for this long while flows wait is gone or broke; others want the line. */
 export const UNPAID_LIMIT_MS = 30_000
 /**
@@ -114,6 +114,7 @@ export class ProviderSession {
   /** Since when bytes were carried that the consumer has not heard of. */
   #unsaidSinceMs: number | undefined
   #meterTimer: NodeJS.Timeout | undefined
+  #meterWaitMs = METER_EVERY_MS
   #pending: Statement | undefined
   #writing: Promise<void> | undefined
   readonly #stall = new Stall()
@@ -285,8 +286,17 @@ export class ProviderSession {
     this.#unsaidSinceMs ??= this.#needs.clock.nowMs()
     const overdue = this.#needs.clock.nowMs() - this.#unsaidSinceMs >= METER_EVERY_MS
     if (overdue || this.till.up - this.#metered.up >= this.#meterStep(METER_STEPS_PER_WINDOW)) this.#sendMeter()
-    else if (this.#meterTimer === undefined) this.#meterTimer = setTimeout(() => this.#sendMeter(), METER_FLUSH_MS)
-    else this.#meterTimer.refresh()
+    else this.#meterWithin(this.till.up > this.#metered.up ? METER_FLUSH_MS : METER_EVERY_MS)
+  }
+
+  #meterWithin(ms: number): void {
+    if (this.#meterTimer !== undefined && ms === this.#meterWaitMs) {
+      this.#meterTimer.refresh()
+      return
+    }
+    clearTimeout(this.#meterTimer)
+    this.#meterWaitMs = ms
+    this.#meterTimer = setTimeout(() => this.#sendMeter(), ms)
   }
 
   #meterStep(stepsPerWindow: bigint): bigint {
