@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type MockTimers, test } from 'node:test'
 import { systemClock } from '../protocol/clock.ts'
 import { BywayError } from '../protocol/errors.ts'
+import type { Message } from '../protocol/messages.ts'
 import type { Link } from '../tunnel/index.ts'
 import { Budget } from './budget.ts'
 import { Control, type ControlNeeds, patience } from './control.ts'
@@ -69,3 +70,44 @@ test('under traffic silence is noticed within two seconds, and nobody is given u
     for (const flows of [false, true]) assert.ok(patience(flows, quietMs).silenceMs >= 1_250)
   }
 })
+
+test('a way that dies under traffic is noticed within 1,800 ms, whenever it dies, and one that answers never', (t) => {
+  for (let diesAtMs = 3_000; diesAtMs <= 4_000; diesAtMs += 50) assert.ok(noticedAfter(t.mock.timers, diesAtMs) <= 1_800)
+  assert.equal(noticedAfter(t.mock.timers, Number.POSITIVE_INFINITY), Number.POSITIVE_INFINITY, 'control')
+})
+
+/** Milliseconds from the death of a way whose pings were answered within ten to the moment its session is away. */
+function noticedAfter(timers: MockTimers, diesAtMs: number): number {
+  timers.enable({ apis: ['setInterval', 'setTimeout'] })
+  let nowMs = 0
+  let awayAtMs = Number.POSITIVE_INFINITY
+  let hear: (message: Message) => void = () => {}
+  const link = {
+    closed: false,
+    listen: ({ onMessage }: { onMessage: typeof hear }) => (hear = onMessage),
+    send(name: string, body: { nonce: bigint }) {
+      if (name !== 'ping') return
+      setTimeout(() => nowMs < diesAtMs && hear({ name: 'pong', body } as Message), 10)
+    },
+    close() {},
+  } as unknown as Link
+  const clock = { ...systemClock, nowMs: () => nowMs }
+  const control = new Control(link, {
+    clock,
+    budget: new Budget(clock),
+    random: () => 0,
+    onBack() {},
+    outage: { limitMs: 60_000, againMs: 1_000 },
+    connect: () => new Promise(() => {}),
+    rejoin: () => new Promise(() => {}),
+    activity: () => ({ flows: true, quietMs: 0 }),
+    onMessage() {},
+    onAway: () => (awayAtMs = nowMs),
+    onRejoined() {},
+    onGone() {},
+  })
+  for (; nowMs < 20_000 && awayAtMs > nowMs; nowMs += 10) timers.tick(10)
+  control.close()
+  timers.reset()
+  return Number.isFinite(awayAtMs) ? awayAtMs - diesAtMs : awayAtMs
+}

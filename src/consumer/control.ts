@@ -154,9 +154,19 @@ export class Control {
       this.#lastPingMs = nowMs
       this.#link.send('ping', { nonce: BigInt(nowMs) })
     }
-    if (this.#lastHeardMs < this.#askedMs && nowMs - this.#askedMs > silenceMs) void this.#rejoin()
+    if (this.#lastHeardMs >= this.#askedMs) return
+    const leftMs = this.#askedMs + silenceMs - nowMs
+    if (leftMs <= 0) void this.#rejoin()
+    // The next look would be half a second late.
+    else if (leftMs < BUSY.leastPingMs) this.#lastLook ??= setTimeout(() => this.#lookAgain(), leftMs)
   }
   #askedMs = 0
+  #lastLook: NodeJS.Timeout | undefined
+
+  #lookAgain(): void {
+    this.#lastLook = undefined
+    if (!this.#closed) this.#tick()
+  }
 
   /** Tries until the provider answers on another link, the old one speaks again, or it is too late. */
   async #rejoin(cutOff = false): Promise<void> {
@@ -240,6 +250,7 @@ export class Control {
   close(): void {
     this.#closed = true
     clearInterval(this.#timer)
+    clearTimeout(this.#lastLook)
     this.#rejoining?.abort()
     this.#link.close()
   }
