@@ -40,16 +40,9 @@ import { Gate } from './gate.ts'
 import { Lease } from './lease.ts'
 import { recordClosed, recordStatement } from './rows.ts'
 import { Stall } from './stall.ts'
+import { Acknowledging, Telling } from './telling.ts'
 import { EXPIRY_MARGIN_S, type PresentedChannel } from './terms.ts'
 
-/** The consumer learns how much was uploaded this often at least, while bytes move: it pays by it. Downloads it counts itself. */
-const METER_STEPS_PER_WINDOW = 8n
-const LEAST_METER_STEP_BYTES = 16n * 1024n
-/** After the last uploaded byte of a burst the final count leaves this soon, so that the last voucher follows at once; all else is told this often. */
-const METER_FLUSH_MS = 20
-const METER_EVERY_MS = 100
-/** Vouchers of a fast line are acknowledged together, unless the consumer has to hear of a new window: nothing waits for it. */
-const PAID_EVERY_MS = METER_EVERY_MS
 /** A consumer that pays nothing for this long while flows wait is gone or broke; others want the line. */
 export const UNPAID_LIMIT_MS = 30_000
 /**
@@ -110,11 +103,8 @@ export class ProviderSession {
   readonly #gate: Gate
   readonly #fast: { flows: FastFlows; lease: Lease } | undefined
   readonly #peak: PeakRate
-  #metered = { up: 0n, down: 0n }
-  /** Since when bytes were carried that the consumer has not heard of. */
-  #unsaidSinceMs: number | undefined
-  #meterTimer: NodeJS.Timeout | undefined
-  #meterWaitMs = METER_EVERY_MS
+  readonly #telling: Telling
+  readonly #acknowledging: Acknowledging
   #pending: Statement | undefined
   #writing: Promise<void> | undefined
   readonly #stall = new Stall()
@@ -137,6 +127,8 @@ export class ProviderSession {
     this.openedAtMs = needs.clock.nowMs()
     this.#lastHeardMs = this.openedAtMs
     this.#tickedMs = this.openedAtMs
+    this.#telling = new Telling(needs.clock, () => this.#sendMeter())
+    this.#acknowledging = new Acknowledging(needs.clock, (statement, window) => this.#sendPaid(statement, window))
     this.#gate = new Gate(till, (direction, bytes) => this.#onTake(direction, bytes))
     const dialler = needs.dialler(() => this.id)
     const lost = (flowId: number, totals: Totals) => this.#onLost(flowId, totals)
@@ -283,33 +275,12 @@ export class ProviderSession {
 
   #onCarried(bytes: bigint): void {
     this.#peak.add(this.#needs.clock.nowMs(), bytes)
-    this.#unsaidSinceMs ??= this.#needs.clock.nowMs()
-    const overdue = this.#needs.clock.nowMs() - this.#unsaidSinceMs >= METER_EVERY_MS
-    if (overdue || this.till.up - this.#metered.up >= this.#meterStep(METER_STEPS_PER_WINDOW)) this.#sendMeter()
-    else this.#meterWithin(this.till.up > this.#metered.up ? METER_FLUSH_MS : METER_EVERY_MS)
+    this.#telling.carried(this.till)
   }
 
-  #meterWithin(ms: number): void {
-    if (this.#meterTimer !== undefined && ms === this.#meterWaitMs) {
-      this.#meterTimer.refresh()
-      return
-    }
-    clearTimeout(this.#meterTimer)
-    this.#meterWaitMs = ms
-    this.#meterTimer = setTimeout(() => this.#sendMeter(), ms)
-  }
-
-  #meterStep(stepsPerWindow: bigint): bigint {
-    const step = this.till.window / stepsPerWindow
-    return step > LEAST_METER_STEP_BYTES ? step : LEAST_METER_STEP_BYTES
-  }
-
-  /** The other thread speaks of its counts now and then; of uploads also when half a window waits for the consumer to hear of it. */
+  /** The other thread speaks of its counts now and then; of uploads also when it is time that the consumer hears of them. */
   #tellAt(meter: Meter): void {
-    const unsaid = this.till.up - this.#metered.up
-    const half = this.#meterStep(2n) - unsaid
-    const least = this.#meterStep(METER_STEPS_PER_WINDOW)
-    meter.tellAt({ up: meter.up + (half > least ? half : least), down: ENDLESS })
+    meter.tellAt({ up: meter.up + this.#telling.promptBytes(this.till), down: ENDLESS })
   }
 
   #giveBack(direction: Direction, bytes: bigint): void {
@@ -326,13 +297,11 @@ export class ProviderSession {
   }
 
   #sendMeter(): void {
-    clearTimeout(this.#meterTimer)
-    this.#meterTimer = undefined
+    this.#telling.stop()
     if (this.closed) return
     const bytes = this.#collect()
     if (bytes > 0n) this.#peak.add(this.#needs.clock.nowMs(), bytes)
-    this.#metered = { up: this.till.up, down: this.till.down }
-    this.#unsaidSinceMs = undefined
+    this.#telling.told(this.till)
     if (this.#fast !== undefined) this.#tellAt(this.#fast.flows.session.meter)
     this.#control.send('meter', { sessionId: this.id, up: this.till.up, down: this.till.down })
   }
@@ -394,7 +363,7 @@ export class ProviderSession {
         this.#stall.end()
         this.#gate.release()
         this.#lend()
-        this.#acknowledge(statement)
+        this.#acknowledging.durable(statement, this.till.window)
       }
     } catch (thrown) {
       this.fail(asBywayError(thrown, 'DISK_FAILED'))
@@ -403,34 +372,15 @@ export class ProviderSession {
     }
   }
 
-  /** The statement is durable. Those that follow each other closely are acknowledged by the last, which pays for all. */
-  #acknowledge(statement: Statement): void {
-    this.#unacknowledged = statement
-    const sinceMs = this.#needs.clock.nowMs() - this.#acknowledgedAtMs
-    if (this.till.window !== this.#toldWindow || sinceMs >= PAID_EVERY_MS) this.#sendPaid()
-    else this.#paidTimer ??= setTimeout(() => this.#sendPaid(), PAID_EVERY_MS - sinceMs)
-  }
-  #unacknowledged: Statement | undefined
-  #acknowledgedAtMs = 0
-  #toldWindow: bigint | undefined
-  #paidTimer: NodeJS.Timeout | undefined
-
-  #sendPaid(): void {
-    clearTimeout(this.#paidTimer)
-    this.#paidTimer = undefined
-    const statement = this.#unacknowledged
-    if (statement === undefined) return
-    this.#unacknowledged = undefined
-    this.#acknowledgedAtMs = this.#needs.clock.nowMs()
-    this.#toldWindow = this.till.window
-    this.#control.send('paid', { cumulative: statement.cumulative, window: this.till.window })
+  #sendPaid(statement: Statement, window: bigint): void {
+    this.#control.send('paid', { cumulative: statement.cumulative, window })
     this.#needs.observer.voucher?.('acknowledged', { rootId: this.channel.rootId, index: this.channel.proof.index, ...statement })
   }
 
   /** Waits until every statement received so far is durable. */
   async settled(): Promise<void> {
     await this.#writing
-    this.#sendPaid()
+    this.#acknowledging.flush()
   }
 
   /** What this consumer may owe now. */
@@ -468,7 +418,6 @@ export class ProviderSession {
     giveBackBytes(till, 'up', this.#givenBack.up)
     giveBackBytes(till, 'down', this.#givenBack.down)
     this.#givenBack = { up: 0n, down: 0n }
-    this.#metered = { up: 0n, down: 0n }
     this.#gate.release(till)
     this.#lend()
     this.#sendMeter()
@@ -516,11 +465,11 @@ export class ProviderSession {
 
   async #close(reason: CloseReason): Promise<void> {
     this.closed = true
-    clearTimeout(this.#meterTimer)
+    this.#telling.stop()
     // Flows say what they really carried; only then is the count final.
     this.#flows.close()
     const closed = this.#fast?.flows.close()
-    this.#sendPaid()
+    this.#acknowledging.flush()
     this.#control.close()
     this.#needs.observer.count('sessions', 1, { reason })
     try {
