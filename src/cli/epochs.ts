@@ -12,7 +12,10 @@ import { type BudgetKind, createEpochsClient, type RewardLeaf } from '../chain/i
 import {
   type Audited,
   auditProviders,
+  concludeEpoch,
   type EpochNeeds,
+  Looking,
+  lookAt,
   measureTogether,
   mintBudgets,
   type ProviderSeen,
@@ -40,8 +43,6 @@ const FIRST_ROUND_MS = 15_000
 const STILL_S = 10
 /** A root waits for an epoch at least; a few more for a round that failed. */
 const EPOCHS_KEPT = 8
-/** An epoch lasted all of it or was not looked at. */
-const WHOLE = 10_000n
 
 export interface Epochs {
   /** Ends after the step under way. */
@@ -102,6 +103,7 @@ interface EpochWorld {
   audited: Audited[]
   /** Bytes each provider had been paid for when the epoch began. */
   carried: Map<Hex, bigint>
+  looking: Looking
 }
 
 async function openWorld(options: EpochsOptions, signal: AbortSignal): Promise<EpochWorld> {
@@ -125,7 +127,13 @@ async function openWorld(options: EpochsOptions, signal: AbortSignal): Promise<E
     leavesOf: async (kind, root) => (await leavesIn(rootFile(folder, root)))[kind]?.slice(),
     publish: (kind, root, leaves, final) => publish(folder, kind, root, leaves, final),
   }
-  return { needs, enrolled: new Set(), audited: [], carried: new Map() }
+  const look = async (operator: Hex) => {
+    const [provider, through] = [keyOf(operator), proxy()]
+    if (provider === undefined || through === undefined) throw new Error('not running')
+    await lookAt({ proxy: through, provider, signal })
+  }
+  const members = probers.map(({ operator }) => operator)
+  return { needs, enrolled: new Set(), audited: [], carried: new Map(), looking: new Looking(members, look) }
 }
 
 /** Leaves stay known by their root, also when the other kind is published; the final ones are in one file. */
@@ -151,12 +159,18 @@ async function goOn(world: EpochWorld, options: EpochsOptions, signal: AbortSign
 
   const epoch = await needs.epochs.epoch()
   const last = world.audited.at(-1)
-  if (last?.epoch === epoch) return
+  if (last?.epoch === epoch) {
+    await world.looking.look(last)
+    return
+  }
   await mintBudgets(needs)
   if (last !== undefined) {
-    await reportRegions(needs, last, await demandSince(world, options.providers()))
+    const over = concludeEpoch(needs, last, world.looking.found(last.epoch))
+    world.audited = [...world.audited.slice(0, -1), over]
+    await writeReports(options.folder, over)
+    await reportRegions(needs, over, await demandSince(world, options.providers()))
     const proposed = await proposeRoots(needs, world.audited)
-    const vaults = await settleVaults(needs, last.observations)
+    const vaults = await settleVaults(needs, over.observations)
     output.event('epoch', { state: 'over', epoch: last.epoch, proposed, vaults })
   }
   signal.throwIfAborted()
@@ -176,7 +190,7 @@ async function seen({ economy }: EpochNeeds, providers: readonly Child[]): Promi
     providers.map(async ({ ready: { wallet } }): Promise<ProviderSeen | undefined> => {
       const { profile, active } = await economy.registry.operator(wallet)
       if (profile === undefined || !active) return undefined
-      return { operator: wallet, region: profile.region, link: wallet, claimedMbps: BigInt(profile.mbps), uptime: WHOLE }
+      return { operator: wallet, region: profile.region, link: wallet, claimedMbps: BigInt(profile.mbps) }
     }),
   )
   return all.filter((provider) => provider !== undefined)

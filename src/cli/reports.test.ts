@@ -18,7 +18,7 @@ const audited = (epoch: bigint, latencyMs: bigint): Audited => {
     { ...seen, operator: NEAR, link: NEAR, latencyMs },
     { ...seen, operator: AWAY, link: AWAY, latencyMs: undefined },
   ]
-  return { epoch, observations, evidence: [] }
+  return { epoch, observations, evidence: [], committees: new Map(), looks: [] }
 }
 
 test('the newest latency of an operator is read back; of one that was away, or never seen, none', async () => {

@@ -30,9 +30,9 @@ const reportsSchema = z.object({
 })
 
 /** The evidence of an epoch; older than the one before it goes. */
-export async function writeReports(folder: string, { epoch, observations, evidence }: Audited): Promise<void> {
+export async function writeReports(folder: string, { epoch, observations, evidence, looks }: Audited): Promise<void> {
   const file = (number: bigint) => join(folder, `reports-${number}.json`)
-  const text = `${jsonText({ epoch, observations, reports: evidence })}\n`
+  const text = `${jsonText({ epoch, observations, reports: evidence, looks })}\n`
   await writeFile(file(epoch), text)
   const newest = reportsFile(folder)
   // Replaced in one step: a reader sees the old reports or the new ones.

@@ -17,7 +17,19 @@ import {
 import type { Hex } from '../protocol/bytes.ts'
 import { bringVerdict, type CommitteeNeeds, callCommittees, send } from './committee.ts'
 import type { Window } from './measure.ts'
-import { conclude, nextLeaves, type Observation, type ProviderSeen, type Report, reportStatement, type SignedReport } from './rewards.ts'
+import {
+  conclude,
+  concludeLooks,
+  type Looks,
+  looksStatement,
+  nextLeaves,
+  type Observation,
+  type ProviderSeen,
+  type Report,
+  reportStatement,
+  type SignedLooks,
+  type SignedReport,
+} from './rewards.ts'
 
 export interface EpochNeeds extends CommitteeNeeds {
   readonly epochs: EpochsClient
@@ -34,6 +46,10 @@ export interface Audited {
   readonly epoch: bigint
   readonly observations: Observation[]
   readonly evidence: SignedReport[]
+  /** Whose word counts, of each operator. */
+  readonly committees: ReadonlyMap<Hex, readonly Hex[]>
+  /** Looks of the whole epoch; none before it is over. */
+  readonly looks: SignedLooks[]
 }
 
 /** Budgets are minted a hundred epochs a call: after a long pause it takes several. */
@@ -72,7 +88,20 @@ export async function auditProviders(needs: EpochNeeds, providers: readonly Prov
     observations.push(observation)
     await bringVerdict(needs, await epochs.askAudit(seen.operator, epoch, Number(observation.guaranteedMbps)), members)
   }
-  return { epoch, observations, evidence }
+  const drawn = new Map(providers.map(({ operator }, i) => [operator, committees[i]!] as const))
+  return { epoch, observations, evidence, committees: drawn, looks: [] }
+}
+
+/** What an epoch comes to that is over, with how often each member saw each provider in it. Members sign what they say. */
+export function concludeEpoch({ economy, probers }: EpochNeeds, audited: Audited, looks: readonly Looks[]): Audited {
+  const signed = looks.flatMap((one) => {
+    const prober = probers.find(({ operator }) => operator === one.member)
+    const { epoch } = audited
+    if (prober === undefined || one.epoch !== epoch) return []
+    return [{ ...one, ...economy.registry.signStatement(looksStatement(one), prober.key) }]
+  })
+  const observations = audited.observations.map((seen) => concludeLooks(seen, signed, audited.committees.get(seen.operator) ?? []))
+  return { ...audited, observations, looks: signed }
 }
 
 /** An audit is of the epoch in which it is called: when that ends while they are called, those of the next one are. */

@@ -40,36 +40,41 @@ const LOOKS = 3
 /** Whoever takes longer than this is not called near by anybody. */
 const LOOK_LIMIT_MS = 2_000
 
-/** Measures once. Rejects when the provider cannot be reached: then nothing was measured. */
-export async function measureTogether({ proxy, provider, claimedMbps, members, signal }: MeasureOptions): Promise<Window> {
-  const ask = (bytes: number, key: Buffer, limitMs: number) => {
-    const url = `http://${MEASURE_NAME}/${key.toString('hex')}/${bytes}`
-    const username = `probe-provider-${provider.slice(2)}-strict-1`
-    const headers = { host: MEASURE_NAME, 'proxy-authorization': `Basic ${Buffer.from(`${username}:`).toString('base64')}` }
-    const until = AbortSignal.any([AbortSignal.timeout(limitMs), ...(signal === undefined ? [] : [signal])])
-    return new Promise<IncomingMessage>((resolve, reject) => {
-      request({ ...proxy, path: url, headers, agent: false, signal: until }, resolve)
-        .on('error', reject)
-        .end()
-    })
-  }
-  // Opens the session, which says nothing about the line.
-  const first = randomBytes(CHALLENGE_KEY_BYTES)
-  await verify(await ask(0, first, OPENING_LIMIT_MS), first, () => {})
+type Asking = Pick<MeasureOptions, 'proxy' | 'provider' | 'signal'>
 
-  const look = async () => {
-    const key = randomBytes(CHALLENGE_KEY_BYTES)
-    const startedMs = performance.now()
-    const response = await ask(0, key, LOOK_LIMIT_MS)
-    const tookMs = performance.now() - startedMs
-    await verify(response, key, () => {})
-    return tookMs
-  }
+/** Asks the provider for so many bytes of a challenge. */
+function ask({ proxy, provider, signal }: Asking, bytes: number, key: Buffer, limitMs: number): Promise<IncomingMessage> {
+  const url = `http://${MEASURE_NAME}/${key.toString('hex')}/${bytes}`
+  const username = `probe-provider-${provider.slice(2)}-strict-1`
+  const headers = { host: MEASURE_NAME, 'proxy-authorization': `Basic ${Buffer.from(`${username}:`).toString('base64')}` }
+  const until = AbortSignal.any([AbortSignal.timeout(limitMs), ...(signal === undefined ? [] : [signal])])
+  return new Promise((resolve, reject) => {
+    request({ ...proxy, path: url, headers, agent: false, signal: until }, resolve)
+      .on('error', reject)
+      .end()
+  })
+}
+
+/** Looks whether the provider is there: milliseconds until an answer of no bytes began. Rejects when none does in time. */
+export async function lookAt(asking: Asking, limitMs = LOOK_LIMIT_MS): Promise<number> {
+  const key = randomBytes(CHALLENGE_KEY_BYTES)
+  const startedMs = performance.now()
+  const response = await ask(asking, 0, key, limitMs)
+  const tookMs = performance.now() - startedMs
+  await verify(response, key, () => {})
+  return tookMs
+}
+
+/** Measures once. Rejects when the provider cannot be reached: then nothing was measured. */
+export async function measureTogether({ claimedMbps, members, ...asking }: MeasureOptions): Promise<Window> {
+  // Opens the session, which says nothing about the line.
+  await lookAt(asking, OPENING_LIMIT_MS)
+
   // One after the other: they would wait for each other, and not for the line.
   const latenciesMs: Window['latenciesMs'] = []
   for (let member = 0; member < members; member++) {
     const looks: number[] = []
-    for (let i = 0; i < LOOKS; i++) looks.push(await look().catch(() => Number.POSITIVE_INFINITY))
+    for (let i = 0; i < LOOKS; i++) looks.push(await lookAt(asking).catch(() => Number.POSITIVE_INFINITY))
     const slowest = Math.max(...looks)
     latenciesMs.push(Number.isFinite(slowest) ? BigInt(Math.ceil(slowest)) : undefined)
   }
@@ -80,7 +85,7 @@ export async function measureTogether({ proxy, provider, claimedMbps, members, s
     counts.map(async (_, i) => {
       const key = randomBytes(CHALLENGE_KEY_BYTES)
       try {
-        await verify(await ask(share, key, WINDOW_MS), key, (bytes) => {
+        await verify(await ask(asking, share, key, WINDOW_MS), key, (bytes) => {
           counts[i]! += BigInt(bytes)
         })
       } catch {
@@ -88,7 +93,7 @@ export async function measureTogether({ proxy, provider, claimedMbps, members, s
       }
     }),
   )
-  signal?.throwIfAborted()
+  asking.signal?.throwIfAborted()
   return { counts, windowMs: BigInt(WINDOW_MS), latenciesMs }
 }
 

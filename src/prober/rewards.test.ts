@@ -3,11 +3,20 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Hex } from '../protocol/bytes.ts'
-import { conclude, nextLeaves, type Observation, type Report, reportStatement } from './rewards.ts'
+import {
+  conclude,
+  concludeLooks,
+  type Looks,
+  looksStatement,
+  nextLeaves,
+  type Observation,
+  type Report,
+  reportStatement,
+} from './rewards.ts'
 
 const address = (n: number): Hex => `0x${n.toString(16).padStart(40, '0')}`
 const COMMITTEE = [1, 2, 3, 4].map(address)
-const PROVIDER = { operator: address(100), region: 'de', link: 'a', claimedMbps: 10n, uptime: 10_000n }
+const PROVIDER = { operator: address(100), region: 'de', link: 'a', claimedMbps: 10n }
 /** A share of 10 Mbps in two seconds, trimmed by one of four. */
 const SHARE = 833_334n
 const said = (member: Hex, bytes: bigint, windowMs = 2_000n): Report => ({
@@ -56,6 +65,36 @@ test('a third of the committee cannot say that a provider is nearer, or farther,
   assert.equal(latency(30n, 30n, undefined, undefined), undefined, 'of two who speak one may lie')
 })
 
+test('uptime is what the middle of the committee saw: a third of it cannot raise or lower it, and too few say nothing', () => {
+  const seen = conclude(
+    PROVIDER,
+    COMMITTEE.map((member) => said(member, SHARE)),
+    COMMITTEE,
+  )
+  const uptime = (...counts: ([bigint, bigint] | undefined)[]) => {
+    const looks = counts.flatMap((count, i): Looks[] =>
+      count === undefined ? [] : [{ member: COMMITTEE[i]!, operator: PROVIDER.operator, epoch: 7n, asked: count[0], answered: count[1] }],
+    )
+    return concludeLooks(seen, looks, COMMITTEE).uptime
+  }
+  assert.equal(uptime([4n, 4n], [4n, 2n], [4n, 3n], [4n, 4n]), 7_500n, 'positive control')
+  assert.equal(uptime([4n, 2n], [4n, 2n], undefined, undefined), 10_000n, 'as it was at the audit')
+  assert.equal(uptime([0n, 0n], [4n, 1n], [4n, 1n], [4n, 9n]), 2_500n, 'who never looked says nothing')
+  const count = fc
+    .tuple(fc.bigInt({ min: 1n, max: 60n }), fc.bigInt({ min: 0n, max: 60n }))
+    .map(([a, b]): [bigint, bigint] => [a, b < a ? b : a])
+  const lie = fc.tuple(fc.bigInt({ min: -9n, max: 99n }), fc.bigInt({ min: -9n, max: 99n }))
+  fc.assert(
+    fc.property(fc.tuple(count, count, count), lie, (honest, lied) => {
+      const shares = honest.map(([asked, answered]) => (answered * 10_000n) / asked).toSorted((a, b) => Number(a - b))
+      const found = uptime(...honest, lied)
+      assert.ok(found >= shares[0]! && found <= shares[2]!, `${found} of ${shares.join(', ')}`)
+    }),
+  )
+  const one = looksStatement({ member: COMMITTEE[0]!, operator: PROVIDER.operator, epoch: 7n, asked: 4n, answered: 3n })
+  assert.notEqual(one.kind, reportStatement(said(COMMITTEE[0]!, 4n)).kind, 'looks and a window are two things to say')
+})
+
 test('what is signed differs with what is said, and nothing else', () => {
   const one = reportStatement(said(COMMITTEE[0]!, 5n))
   assert.deepEqual(reportStatement(said(COMMITTEE[1]!, 5n)), one, 'the signer is not part of it')
@@ -98,9 +137,9 @@ test('no epoch awards more than its budget, or takes anything back; who proved n
       assert.deepEqual(nextLeaves([], amount, first, REGIONS), before, 'and everybody computes the same')
     }),
   )
-  const idle = { ...PROVIDER, rawMbps: 0n, guaranteedMbps: 0n, latencyMs: undefined }
-  const busy = { ...PROVIDER, operator: address(101), link: 'b', rawMbps: 20n, guaranteedMbps: 20n, latencyMs: undefined }
-  const small = { ...PROVIDER, operator: address(102), link: 'c', rawMbps: 10n, guaranteedMbps: 10n, latencyMs: undefined }
+  const idle = { ...PROVIDER, uptime: 10_000n, rawMbps: 0n, guaranteedMbps: 0n, latencyMs: undefined }
+  const busy = { ...idle, operator: address(101), link: 'b', rawMbps: 20n, guaranteedMbps: 20n, latencyMs: undefined }
+  const small = { ...idle, operator: address(102), link: 'c', rawMbps: 10n, guaranteedMbps: 10n, latencyMs: undefined }
   assert.deepEqual(nextLeaves([], 1_000n, [idle, busy, small], REGIONS), [
     { operator: busy.operator, cumulative: 500n },
     { operator: small.operator, cumulative: 500n },

@@ -20,6 +20,17 @@ export interface Report {
 /** With the words it signed: their content is the hash of the numbers. */
 export type SignedReport = Report & SignedStatement
 
+/** How often one member of a committee looked whether an operator is there, in one epoch, and how often it was. */
+export interface Looks {
+  readonly member: Hex
+  readonly operator: Hex
+  readonly epoch: bigint
+  readonly asked: bigint
+  readonly answered: bigint
+}
+
+export type SignedLooks = Looks & SignedStatement
+
 /** A provider as the probers found it. */
 export interface ProviderSeen {
   readonly operator: Hex
@@ -27,11 +38,11 @@ export interface ProviderSeen {
   /** Providers behind one link are measured together and share what it earns. */
   readonly link: string
   readonly claimedMbps: bigint
-  /** Hundredths of a percent of the looks at which it answered. */
-  readonly uptime: bigint
 }
 
 export interface Observation extends ProviderSeen {
+  /** Hundredths of a percent of the looks at which it answered. */
+  readonly uptime: bigint
   readonly rawMbps: bigint
   readonly guaranteedMbps: bigint
   /** What no minority of the committee can bend; undefined when too few of them say. */
@@ -39,17 +50,26 @@ export interface Observation extends ProviderSeen {
 }
 
 const REPORT = keccak(Buffer.from('report'))
+const LOOKS = keccak(Buffer.from('looks'))
+/** All of it, in hundredths of a percent. */
+const WHOLE = 10_000n
 
-/** What a member signs: it says one thing of an operator in an epoch, or it equivocates. */
-export function reportStatement({ operator, epoch, bytes, windowMs, latencyMs }: Report): Statement {
-  const word = (value: bigint) => value.toString(16).padStart(64, '0')
-  return {
-    kind: REPORT,
-    stream: keccak(Buffer.from(operator.slice(2).padStart(64, '0'), 'hex')),
-    counter: epoch,
-    // Zero stands for no latency, so that none at all is one millisecond more than nothing said.
-    content: keccak(Buffer.from(`${word(bytes)}${word(windowMs)}${word(latencyMs === undefined ? 0n : latencyMs + 1n)}`, 'hex')),
-  }
+/** One thing a member says of an operator in an epoch: another at the same place, and it equivocates. */
+function statement(kind: Hex, { operator, epoch }: { operator: Hex; epoch: bigint }, numbers: readonly bigint[]): Statement {
+  const words = numbers.map((value) => value.toString(16).padStart(64, '0')).join('')
+  const stream = keccak(Buffer.from(operator.slice(2).padStart(64, '0'), 'hex'))
+  return { kind, stream, counter: epoch, content: keccak(Buffer.from(words, 'hex')) }
+}
+
+/** What a member signs of its window. */
+export function reportStatement({ bytes, windowMs, latencyMs, ...of }: Report): Statement {
+  // Zero stands for no latency, so that none at all is one millisecond more than nothing said.
+  return statement(REPORT, of, [bytes, windowMs, latencyMs === undefined ? 0n : latencyMs + 1n])
+}
+
+/** What a member signs of its looks. */
+export function looksStatement({ asked, answered, ...of }: Looks): Statement {
+  return statement(LOOKS, of, [asked, answered])
 }
 
 /**
@@ -64,7 +84,22 @@ export function conclude(seen: ProviderSeen, reports: readonly Report[], committ
   const windowMs = said.reduce((most, report) => (report !== undefined && report.windowMs > most ? report.windowMs : most), 0n)
   const counts = said.map((report) => report?.bytes ?? 0n)
   const { rawMbps, guaranteedMbps } = provenBandwidth(counts, windowMs, mostCorrupt(committee.length))
-  return { ...seen, rawMbps, guaranteedMbps, latencyMs: provenLatency(said, committee.length) }
+  // It answered its audit; how it went on is known when the epoch is over.
+  return { ...seen, uptime: WHOLE, rawMbps, guaranteedMbps, latencyMs: provenLatency(said, committee.length) }
+}
+
+/**
+ * The observation after its epoch, with the uptime its committee saw: the lower middle of the members' shares, which a third of them cannot bend. As
+ * it was when too few looked.
+ */
+export function concludeLooks(observation: Observation, looks: readonly Looks[], committee: readonly Hex[]): Observation {
+  const shares = committee.flatMap((member) => {
+    const first = looks.find((one) => one.operator === observation.operator && one.member === member)
+    if (first === undefined || first.asked <= 0n || first.answered < 0n) return []
+    return [first.answered < first.asked ? (first.answered * WHOLE) / first.asked : WHOLE]
+  })
+  if (shares.length <= 2 * mostCorrupt(committee.length)) return observation
+  return { ...observation, uptime: shares.toSorted((a, b) => Number(a - b))[Math.floor((shares.length - 1) / 2)]! }
 }
 
 /** The higher middle of what members say: where two thirds are honest it lies between what two of those saw. */

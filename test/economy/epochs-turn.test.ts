@@ -24,7 +24,9 @@ import {
   type Audited,
   auditProviders,
   conclude,
+  concludeEpoch,
   type EpochNeeds,
+  type Looks,
   mintBudgets,
   type ProviderSeen,
   proposeRoots,
@@ -96,7 +98,7 @@ test('epochs turn, and what their roots award is claimed to the unit', async () 
     },
   }
   const seen = wallets.map(({ address }, i): ProviderSeen => {
-    return { operator: address, region: regions[i]!, link: address, claimedMbps: 10n, uptime: 10_000n }
+    return { operator: address, region: regions[i]!, link: address, claimedMbps: 10n }
   })
   const audited: Audited[] = []
   for (let turn = 0; turn < 2; turn++) {
@@ -121,7 +123,19 @@ test('epochs turn, and what their roots award is claimed to the unit', async () 
       for (const report of reports) assert.deepEqual(report.statement, reportStatement(report))
     }
     assert.equal(now.evidence.length, 2 * probers.length)
-    audited.push(now)
+    // One of the two was away for a quarter of the epoch, as every member saw.
+    const looks = probers.flatMap(({ operator: member }) =>
+      wallets
+        .slice(0, 2)
+        .map(({ address: operator }, i): Looks => ({ member, operator, epoch: now.epoch, asked: 4n, answered: i === 0 ? 4n : 3n })),
+    )
+    const over = concludeEpoch(needs, now, looks)
+    assert.deepEqual(
+      over.observations.map(({ uptime }) => uptime),
+      [10_000n, 7_500n, 0n],
+    )
+    assert.equal(over.looks.length, 2 * probers.length)
+    audited.push(over)
     await later(60)
     await mintBudgets(needs)
     await reportRegions(needs, now, new Map())

@@ -119,7 +119,7 @@ export async function turn(journey: Journey): Promise<string> {
   const seen = await Promise.all(
     world.providers.map(async ({ wallet: { address } }): Promise<ProviderSeen> => {
       const { profile } = await economy.registry.operator(address)
-      return { operator: address, region: profile!.region, link: address, claimedMbps: BigInt(profile!.mbps), uptime: 10_000n }
+      return { operator: address, region: profile!.region, link: address, claimedMbps: BigInt(profile!.mbps) }
     }),
   )
   const carried = async () =>
