@@ -104,8 +104,10 @@ contract BurnTest is Economy {
         _sendReverts(stranger, address(channels), call, expected);
         _send(address(usage), address(channels), call);
         vm.assertEq(dollar.balanceOf(stranger), 100, "sent");
-        _send(address(usage), address(channels), call);
+        (uint256[] memory amounts, uint256 sum) =
+            abi.decode(_send(address(usage), address(channels), call), (uint256[], uint256));
         vm.assertEq(dollar.balanceOf(stranger), 100, "once");
+        vm.assertEq(amounts[0] + sum, 0, "and nothing is said to be left");
         (uint256 waiting, uint256 total) = channels.burnOf(payee);
         vm.assertEq(waiting, 0, "nothing waits");
         vm.assertEq(total, 100, "total stays");

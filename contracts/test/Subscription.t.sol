@@ -77,6 +77,17 @@ contract SubscriptionTest is Test {
         vm.assertEq(_token.balanceOf(address(_subscription)), PRICE, "the second");
     }
 
+    function test_subscribe_isPaidBesideWhatOthersPaid() public {
+        address bob = address(0xB0B);
+        _token.mint(bob, PRICE);
+        _send(bob, address(_token), abi.encodeCall(_token.approve, (address(_subscription), PRICE)));
+        _send(ANN, address(_subscription), _subscribeCall(1));
+        _send(bob, address(_subscription), _subscribeCall(1));
+        vm.assertEq(_token.balanceOf(address(_subscription)), 2 * PRICE, "both");
+        _pass(30 days);
+        vm.assertEq(_subscription.take(_plan, bob) + _subscription.take(_plan, ANN), 2 * PRICE, "and both are earned");
+    }
+
     function test_subscribe_refusesWhatMakesNoSense() public {
         bytes memory expected = _error(Subscription.SubscriptionInvalid.selector);
         _sendReverts(ANN, address(_subscription), _subscribeCall(0), expected);

@@ -202,6 +202,9 @@ contract CapacityMarketTest is MarketFixture {
         vm.assertTrue(line != market.lineOf(ann, "eu-w", 2, HOUR), "tier");
         vm.assertTrue(line != market.lineOf(ann, "eu-x", 1, HOUR), "region");
         vm.assertEq(line & 0xff, 0, "no percent");
+        // Whoever names lines off the chain packs them so.
+        uint256 packed = uint256(uint160(ann)) << 96 | uint256(uint48(bytes6("eu-w"))) << 48 | 3 << 40 | 7 << 8;
+        vm.assertEq(market.lineOf(ann, "eu-w", 3, 7), packed, "provider, region, tier, hour");
     }
 
     /// @dev Random sales, uses, judgements: every dollar here is owed, and every right ends.

@@ -307,6 +307,18 @@ contract SlashingTest is StakeFixture {
         vm.assertEq(registry.creditOf(reporter), 1_000e18, "half of it to the reporter");
     }
 
+    /// @dev Three units thaw beside the bond: a ten-thousandth of them is one unit, not none.
+    function test_slash_roundsAgainstTheOwnersOfEachPool() public {
+        _stake(dan, ann, 3);
+        _unbond(dan, ann, _sharesOf(ann, dan), address(0));
+        (uint256 bonded, uint256 thawing) = registry.stakeOf(ann);
+        vm.assertEq(bonded, 10_000e18, "bonded");
+        vm.assertEq(thawing, 3, "thawing");
+        vm.assertEq(_slash(ann, 1), 1e18 + 1, "of both");
+        (, thawing) = registry.stakeOf(ann);
+        vm.assertEq(thawing, 2, "one of three");
+    }
+
     function test_slash_withoutAReporterBurnsAll() public {
         uint256 supply = way.totalSupply();
         vm.prank(judge);

@@ -83,6 +83,10 @@ contract StakingTest is StakeFixture {
         profile.commissionBps = 999;
         _send(ann, address(registry), abi.encodeCall(registry.setProfile, (profile)));
         vm.assertEq(registry.profileOf(ann).commissionBps, 999, "lower is fine");
+        profile = _profile(eve, Role.Provider);
+        profile.commissionBps = 10_000;
+        _send(eve, address(registry), abi.encodeCall(registry.setProfile, (profile)));
+        vm.assertEq(registry.profileOf(eve).commissionBps, 10_000, "all of it, who begins so");
     }
 
     function test_isActive_ownBondCoversTheClaim() public {
