@@ -61,6 +61,8 @@ contract ServiceAgreementsTest is AgreementsFixture {
         terms.objective = 9_900;
         terms.end = terms.start;
         _invalid(terms);
+        terms.start = terms.end = uint64(START + 10 days);
+        _invalid(terms);
         (terms.start, terms.end) = (0, uint64(START));
         _invalid(terms);
         terms.end = uint64(START + 367 days);

@@ -54,6 +54,14 @@ contract CapacityMarketTest is MarketFixture {
         _refused(ann, _offerCall(1, PRICE + 1), price, PRICE + 1, CEILING);
     }
 
+    function test_offer_upToTheHorizonAndTheCeiling() public {
+        vm.warp(uint256(HOUR - 5) * 3_600);
+        _send(ann, address(market), abi.encodeCall(market.offer, ("eu-w", 1, HOUR - 5 + 90 * 24, 1, PRICE)));
+        bytes memory beyond = abi.encodeCall(market.offer, ("eu-w", 1, HOUR - 4 + 90 * 24, 1, PRICE));
+        _refused(ann, beyond, CapacityMarket.HourInvalid.selector, HOUR - 4 + 90 * 24);
+        _send(ann, address(market), _offerCall(1, uint96(CEILING)));
+    }
+
     function test_buy_soldIsAtMostOffered() public {
         _offer(10);
         _buy(buyer, 50, 7);
