@@ -76,6 +76,8 @@ export type Order =
     }
   | { do: 'use'; session: number; flow: number; fd: number; said: Uint8Array }
   | { do: 'refuse-flow'; session: number; flow: number; trouble: Trouble }
+  /** See tidy.ts; each thread has garbage of its own. */
+  | { do: 'tidy'; all: boolean }
   | { do: 'stop' }
 
 /** What may run in the thread beside the sessions: it takes connections, and begins flows of its own. */

@@ -77,7 +77,11 @@ export async function startPlane(onDied: (error: BywayError) => void = () => {},
   const owned = new SharedArrayBuffer(MAX_DESCRIPTORS)
   const wake = native.eventFd()
   const { port1: port, port2 } = new MessageChannel()
-  const tidy = new Tidy(tidyWith(native))
+  const collect = tidyWith(native)
+  const tidy = new Tidy((all) => {
+    give({ do: 'tidy', all })
+    collect(all)
+  })
   const turns = new Turns()
   let turnsSeenMs = performance.now()
   const workerData: WorkerData = { port: port2, wake, owned, turns: turns.shared }

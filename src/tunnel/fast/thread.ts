@@ -11,6 +11,7 @@ import { loadNative } from './native.ts'
 import type { EntranceSide, Order, Report } from './orders.ts'
 import { ProviderSide } from './provider-side.ts'
 import { Thread } from './sealed-link.ts'
+import { tidyWith } from './tidy.ts'
 import { Turns } from './turns.ts'
 
 export interface WorkerData {
@@ -55,6 +56,7 @@ export function runThread(entranceOf?: (inside: Inside) => EntranceSide): void {
     sayLast: (fd, words) => sayLast(thread, fd, words),
   })
 
+  const collect = tidyWith(native)
   const outerOf = ({ over }: Extract<Order, { do: 'link' }>) => over && sessions.get(over.session)?.flows.get(over.flow)
 
   function obey(order: Order): void {
@@ -69,6 +71,9 @@ export function runThread(entranceOf?: (inside: Inside) => EntranceSide): void {
         return
       case 'entrance':
         entrance?.obey(order.order, order.fd)
+        return
+      case 'tidy':
+        collect(order.all)
         return
       case 'stop':
         entrance?.close()
