@@ -47,8 +47,8 @@ const FAR_MS = 40
 const ROUNDS = Number(values.rounds ?? (values.quick ? 1 : 3))
 /** As many at once as a browser opens in a burst. */
 const CONCURRENCY = 32
-/** Before the first round: pairs meet, earn credit and warm their code. */
-const WARM_UP = { flows: 4, warmMs: 500, windowMs: 1_500, connectionMs: 500 }
+/** Before the first round: pairs meet, earn credit and warm their code, which an engine compiles while it runs. All systems alike. */
+const WARM_UP = { flows: 4, warmMs: 500, windowMs: 3_000, connectionMs: 2_000 }
 /** Idle flows stay for minutes: buffers shrink and garbage goes before memory is read, which takes a collector ten seconds. */
 const SETTLE_MS = 12_000
 /** So that a system has its connections and sessions before its memory is read. */

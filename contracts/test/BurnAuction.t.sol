@@ -223,6 +223,12 @@ contract BurnAuctionTest is Economy {
         vm.assertLe(first, start == 0 ? 1 : start, "never above its start");
     }
 
+    function test_price_endsAtOneUnit() public pure {
+        vm.assertEq(DutchPrice.fallen(3, 20, 10), 1, "a quarter of three, which is less than one");
+        vm.assertEq(DutchPrice.fallen(0, 0, 10), 1, "of nothing");
+        vm.assertEq(DutchPrice.fallen(type(uint128).max, 1_280, 10), 1, "after ages");
+    }
+
     function testFuzz_remembered_staysBetween(uint96 before, uint96 price, uint64 sold, uint64 lot) public pure {
         uint256 whole = _bound(lot, 1, type(uint64).max);
         uint256 part = _bound(sold, 0, whole);

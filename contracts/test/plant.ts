@@ -5,6 +5,7 @@
  * A bug is text replaced in memory. Each worker (plant.worker.ts) keeps a warm compiler, compiles only the test suites asked about, lays
  * their code over a copy of forge's artifacts in a temporary folder, and lets forge run it: two seconds of processor for a bug, instead
  * of ten and more when forge starts a compiler each time. The optimizer is off for that, which changes cost and not meaning.
+ * Nobody may edit contracts/ meanwhile: forge would compile a suite that changed anew, without the bug, and the bug would seem to go unnoticed.
  */
 import { execFile } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -24,6 +24,7 @@ contract ServiceAgreementsTest is AgreementsFixture {
     function test_open_signedByBothAndOnce() public {
         vm.assertEq(agreements.idOf(_terms()), _digest(_terms()), "name: what both sign");
         vm.assertEq(dollar.balanceOf(address(agreements)), PAYMENT + ORDER_BOND, "both paid");
+        vm.assertEq(agreements.agreementOf(id).disputer, address(0), "nobody disputes it yet");
         Terms memory terms = _terms();
         bytes4 selector = ServiceAgreements.AlreadyOpened.selector;
         _refused(_opening(terms, CONSUMER_KEY, PROVIDER_KEY), abi.encodeWithSelector(selector, id));

@@ -71,6 +71,7 @@ contract ChallengesTest is RootsFixture {
         _send(bob, address(roots), abi.encodeCall(roots.refute, (a, b, inFinal)));
         vm.assertGe(stakes, _stakeOfAll() + MINIMUM, "the signers pay");
         vm.assertEq(roots.credits(bob), BOND / 2, "half the bond to who showed it");
+        vm.assertEq(roots.credits(address(0)), 0, "and nothing to a challenger there was not");
         vm.assertEq(roots.pending().proposer, address(0), "dropped");
     }
 

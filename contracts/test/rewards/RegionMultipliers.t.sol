@@ -147,7 +147,12 @@ contract RegionMultipliersTest is CommitteeFixture {
         expected = abi.encodeWithSelector(RegionMultipliers.TooManyRegions.selector, 65);
         _sendReverts(eve, address(multipliers), data, expected);
         vm.warp(START + 3 * EPOCH);
-        _send(eve, address(multipliers), _call(2, _reports(1), 3));
+        // As many as there may be.
+        list = new RegionReport[](64);
+        for (uint256 i = 0; i < list.length; ++i) {
+            list[i] = RegionReport({region: bytes6(uint48(i + 1)), demand: 1, supply: 1, nodes: 1, progress: 10_000});
+        }
+        _send(eve, address(multipliers), _call(2, list, 3));
         data = abi.encodeCall(multipliers.summon, (0));
         expected = abi.encodeWithSelector(RegionMultipliers.EpochNotNew.selector, 0);
         _sendReverts(eve, address(multipliers), data, expected);
@@ -167,6 +172,8 @@ contract RegionMultipliersTest is CommitteeFixture {
         vm.assertEq(way.balanceOf(address(multipliers)), 0, "nothing stays");
         bytes memory invalid = abi.encodeWithSelector(RegionMultipliers.TicketInvalid.selector);
         _sendReverts(dan, address(multipliers), data, invalid); // over
+        data = abi.encodeCall(multipliers.ask, (WEST, 1, uint64(block.timestamp)));
+        _sendReverts(dan, address(multipliers), data, invalid);
         data = abi.encodeCall(multipliers.ask, (WEST, 0, uint64(block.timestamp + 1)));
         _sendReverts(dan, address(multipliers), data, invalid);
         data = abi.encodeCall(multipliers.ask, (WEST, 1, uint64(block.timestamp + 367 days)));
