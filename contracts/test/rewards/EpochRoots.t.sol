@@ -186,7 +186,9 @@ contract EpochRootsTest is RootsFixture {
         uint256 key = _keyOf(committee.membersOf(topic)[0]);
         Statement memory first = roots.statementOf(roots.ROOT(), 0, _root(1, 2), 3);
         Statement memory second = roots.statementOf(roots.ROOT(), 0, _root(2, 1), 3);
-        vm.assertEq(first.content, keccak256(abi.encode(_root(1, 2), uint256(3))), "what they sign, as members compute it");
+        vm.assertEq(
+            first.content, keccak256(abi.encode(_root(1, 2), uint256(3))), "what they sign, as members compute it"
+        );
         _send(reporter, address(registry), _report(first, key, second, key));
         vm.assertTrue(registry.struckOff(committee.membersOf(topic)[0]), "struck off");
         bytes memory data = _proposal(topic, 0, _root(1, 2), 3, 3);
