@@ -33,7 +33,7 @@ import type { Child } from './child.ts'
 import { type EnrolNeeds, economyOf, enrolProbers, enrolProvider } from './enrol.ts'
 import { leavesIn, writeLeaves } from './leaves.ts'
 import type { Output } from './output.ts'
-import { writeReports } from './reports.ts'
+import { readReports, reportsFile, writeReports } from './reports.ts'
 
 /** A twelfth of a devnet epoch: what ended is noticed soon. */
 const ROUND_MS = 5_000
@@ -133,7 +133,10 @@ async function openWorld(options: EpochsOptions, signal: AbortSignal): Promise<E
     await lookAt({ proxy: through, provider, signal })
   }
   const members = probers.map(({ operator }) => operator)
-  return { needs, enrolled: new Set(), audited: [], carried: new Map(), looking: new Looking(members, look) }
+  // What was said of this epoch before a restart stands: another word would be equivocation.
+  const before = await readReports(reportsFile(folder)).catch(() => undefined)
+  const audited = before !== undefined && before.epoch === (await needs.epochs.epoch()) ? [before] : []
+  return { needs, enrolled: new Set(), audited, carried: new Map(), looking: new Looking(members, look) }
 }
 
 /** Leaves stay known by their root, also when the other kind is published; the final ones are in one file. */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import type { Audited } from '../prober/index.ts'
 import type { Hex } from '../protocol/bytes.ts'
-import { latencyIn, reportsFile, writeReports } from './reports.ts'
+import { latencyIn, readReports, reportsFile, writeReports } from './reports.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'byway-reports-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -32,12 +32,29 @@ test('the newest latency of an operator is read back; of one that was away, or n
   assert.deepEqual(readdirSync(folder).sort(), ['reports-1.json', 'reports-2.json', 'reports.json'], 'older ones are gone')
 })
 
+test('all that was said is read back as it was', async () => {
+  const word = (byte: string): Hex => `0x${byte.repeat(32)}`
+  const statement = { kind: word('01'), stream: word('02'), counter: 7n, content: word('03') }
+  const signed = { member: AWAY, operator: NEAR, epoch: 7n, statement, signature: `0x${'04'.repeat(64)}` as Hex }
+  const whole: Audited = {
+    ...audited(7n, 12n),
+    evidence: [
+      { ...signed, bytes: 10n ** 20n, windowMs: 2_000n, latencyMs: 12n },
+      { ...signed, member: NEAR, bytes: 0n, windowMs: 2_000n, latencyMs: undefined },
+    ],
+    committees: new Map([[NEAR, [AWAY, NEAR]]]),
+    looks: [{ ...signed, asked: 4n, answered: 3n }],
+  }
+  await writeReports(folder, whole)
+  assert.deepEqual(await readReports(reportsFile(folder)), whole)
+})
+
 test('a file of something else is refused, and says where', async () => {
   const file = join(folder, 'other.json')
   for (const [text, why] of [
     ['no json', /cannot read/],
-    ['{}', /malformed at observations/],
-    [`{"observations":[{"operator":"${NEAR}","latencyMs":"-1"}]}`, /malformed at observations.0.latencyMs/],
+    ['{}', /malformed at epoch/],
+    ['{"epoch":"1","reports":[],"committees":{},"looks":[],"observations":[{"operator":"0x12"}]}', /malformed at observations.0.operator/],
   ] as const) {
     writeFileSync(file, text)
     await assert.rejects(latencyIn(file, NEAR), why)
