@@ -26,7 +26,7 @@ import { ROUTER_TARGETS } from './routers.ts'
 import { main, type Target } from './run.ts'
 import { TUNNEL_TARGETS } from './tunnel.ts'
 
-const OFFER_CODES: readonly ErrorCode[] = ['OFFER_MALFORMED', 'OFFER_SIGNATURE', 'OFFER_EXPIRED']
+const OFFER_CODES: readonly ErrorCode[] = ['OFFER_MALFORMED', 'OFFER_SIGNATURE', 'OFFER_FUTURE', 'OFFER_EXPIRED']
 
 // --- Offers ---
 
