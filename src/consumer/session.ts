@@ -496,6 +496,8 @@ export class ConsumerSession {
     const late = new AbortController()
     await Promise.race([this.#entering.catch(() => {}), pause(CLOSE_WAIT_MS, late.signal)])
     late.abort()
+    // What the other thread counted and has not told yet is due as well.
+    this.#fast?.refresh()
     await this.#payments.finish()
     this.#control.send('bye', { code: 'SESSION_UNKNOWN', message: reason })
     await this.#end(new BywayError('PROVIDER_LOST', 'the session was closed'), reason)

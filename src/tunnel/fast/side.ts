@@ -19,7 +19,7 @@ import { Waiters } from './waiters.ts'
  * thread is told at that moment: oftener only makes more vouchers, each of which is signed, written down, checked and answered.
  */
 const TELL_AFTER_MS = 40
-/** After the end of a flow sooner: it may be the last, and what it carried is still to be paid before the session says goodbye. */
+/** After the end of the last flow sooner: what it carried is still to be paid before the session says goodbye. */
 const TELL_OF_END_MS = 15
 
 export interface Carrying {
@@ -141,7 +141,7 @@ export abstract class Side {
   /** A flow ended, with `ok` or a code of the table of errors. The other thread hears soon. */
   protected ended(result: string): void {
     this.#results.set(result, (this.#results.get(result) ?? 0) + 1)
-    this.#tellWithin(TELL_OF_END_MS)
+    this.#tellWithin(this.flows.size === 0 ? TELL_OF_END_MS : TELL_AFTER_MS)
   }
 
   room(): void {
