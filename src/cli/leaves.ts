@@ -2,15 +2,15 @@
  * The file in which probers publish what each operator was ever awarded: the leaves of the final epoch roots. It is believed only as far as its
  * tree is the root on chain.
  */
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { jsonText } from '../api/json.ts'
 import type { BudgetKind, RewardLeaf } from '../chain/index.ts'
 import type { Hex } from '../protocol/bytes.ts'
-import { BywayError } from '../protocol/errors.ts'
+import { readJsonFileIfThere } from './json-file.ts'
 
 /** A leaf is about a hundred characters: a hundred thousand operators. */
-const MAX_FILE_CHARACTERS = 16 * 1024 * 1024
+const MAX_FILE_BYTES = 16 * 1024 * 1024
 
 const leafSchema = z.strictObject({
   operator: z
@@ -26,31 +26,10 @@ const leafSchema = z.strictObject({
 const leavesSchema = z.object({ capacity: z.array(leafSchema).optional(), bootstrap: z.array(leafSchema).optional() })
 export type Leaves = { readonly [K in BudgetKind]?: readonly RewardLeaf[] | undefined }
 
-async function readLeaves(file: string): Promise<Leaves> {
-  let json: unknown
-  try {
-    const text = await readFile(file, 'utf8')
-    if (text.length > MAX_FILE_CHARACTERS) throw new Error('the file is too large')
-    json = JSON.parse(text)
-  } catch (cause) {
-    throw new BywayError('ARGUMENT_INVALID', `cannot read ${file} as JSON`, { cause })
-  }
-  const parsed = leavesSchema.safeParse(json)
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  throw new BywayError('ARGUMENT_INVALID', `the leaves are malformed at ${issue!.path.join('.')}: ${issue!.message}`)
-}
-
 /** Leaves of a file that may not be there yet: before the first root is final there is nothing to publish. */
 export async function leavesIn(file: string | undefined): Promise<Leaves> {
   if (file === undefined) return {}
-  try {
-    return await readLeaves(file)
-  } catch (error) {
-    const cause = error instanceof BywayError ? error.cause : undefined
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return {}
-    throw error
-  }
+  return (await readJsonFileIfThere(file, { what: 'leaves', schema: leavesSchema, mostBytes: MAX_FILE_BYTES })) ?? {}
 }
 
 /** Replaced in one step: a reader sees the old leaves or the new ones. */

@@ -3,16 +3,16 @@
  * again (prober/rewards.ts); a provider that asks for being near reads from it how near it was found to be. Probers that start again read their
  * own: who says two things of one epoch equivocates.
  */
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { jsonText } from '../api/json.ts'
 import type { Audited } from '../prober/index.ts'
 import type { Hex } from '../protocol/bytes.ts'
-import { BywayError } from '../protocol/errors.ts'
+import { readJsonFileIfThere } from './json-file.ts'
 
 /** An observation and its reports are about two thousand characters: ten thousand operators. */
-const MAX_FILE_CHARACTERS = 16 * 1024 * 1024
+const MAX_FILE_BYTES = 16 * 1024 * 1024
 
 /** Of the newest epoch; those of the one before stay beside it under their number. */
 export const reportsFile = (folder: string): string => join(folder, 'reports.json')
@@ -62,21 +62,9 @@ export async function writeReports(folder: string, { epoch, observations, eviden
 
 /** What was last published; undefined before anything was. Throws ARGUMENT_INVALID when the file is not one of reports. */
 export async function readReports(file: string): Promise<Audited | undefined> {
-  let json: unknown
-  try {
-    const text = await readFile(file, 'utf8')
-    if (text.length > MAX_FILE_CHARACTERS) throw new Error('the file is too large')
-    json = JSON.parse(text)
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
-    throw new BywayError('ARGUMENT_INVALID', `cannot read ${file} as JSON`, { cause })
-  }
-  const parsed = reportsSchema.safeParse(json)
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    throw new BywayError('ARGUMENT_INVALID', `the reports are malformed at ${issue!.path.join('.')}: ${issue!.message}`)
-  }
-  const { epoch, observations, reports, committees, looks } = parsed.data
+  const parsed = await readJsonFileIfThere(file, { what: 'reports', schema: reportsSchema, mostBytes: MAX_FILE_BYTES })
+  if (parsed === undefined) return undefined
+  const { epoch, observations, reports, committees, looks } = parsed
   return {
     epoch,
     observations: observations.map((seen) => ({ ...seen, latencyMs: seen.latencyMs })),

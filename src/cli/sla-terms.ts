@@ -1,6 +1,6 @@
 /** Terms of a service agreement as a file that goes back and forth: written by one side, signed by both, opened by either. */
 import { randomBytes } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { jsonText } from '../api/json.ts'
@@ -9,6 +9,7 @@ import { type Hex, toHex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
 import type { Owner } from './economy.ts'
 import { formatDuration, formatPercent, formatTime, formatUsd, shortHex } from './format.ts'
+import { readJsonFile } from './json-file.ts'
 import type { Output } from './output.ts'
 import { carryOut } from './signing.ts'
 import { addressWord, dollarsWord, oneOfWords, percentWord, timeWord } from './words.ts'
@@ -17,7 +18,7 @@ const DAY_S = 86_400
 const DAYS = 30
 /** How long the other side has to sign: a day is enough to ask a person, and short enough that prices have not moved. */
 const DEADLINE_S = DAY_S
-const MAX_FILE_CHARACTERS = 64 * 1024
+const MAX_FILE_BYTES = 64 * 1024
 const MAX_METRIC = 500
 
 const hex = (bytes: number) =>
@@ -193,21 +194,9 @@ function daysWord(text: string | undefined): number {
 const write = (path: string, content: TermsFile): Promise<void> => writeFile(path, `${jsonText(content)}\n`)
 
 async function read(path: string): Promise<TermsFile> {
-  let json: unknown
-  try {
-    const text = await readFile(path, 'utf8')
-    if (text.length > MAX_FILE_CHARACTERS) throw new Error('the file is too large')
-    json = JSON.parse(text)
-  } catch (cause) {
-    throw new BywayError('ARGUMENT_INVALID', `cannot read ${path} as JSON`, { cause })
-  }
-  const parsed = termsFile.safeParse(json)
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    throw new BywayError('ARGUMENT_INVALID', `the terms are malformed at ${issue!.path.join('.')}: ${issue!.message}`)
-  }
+  const file = await readJsonFile(path, { what: 'terms', schema: termsFile, mostBytes: MAX_FILE_BYTES })
   // Whoever signs reads the words, and signs the hash.
-  if (metricOf(parsed.data.metric) === parsed.data.terms.metric) return parsed.data
+  if (metricOf(file.metric) === file.terms.metric) return file
   throw new BywayError('ARGUMENT_INVALID', 'the metric in words is not the one these terms hold', {
     hint: 'get the file from the other side again; somebody changed it',
   })

@@ -2,15 +2,15 @@
  * `byway stake`: puts WAY behind this node (its bond) or another operator, and shows what is staked, what it earned and what is on its way out.
  * The first stake of a node registers it.
  */
-import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { type Action, type Operator, type OperatorRole, type Profile, ROLES, type SignedStatement } from '../chain/index.ts'
+import { type Action, type Operator, type OperatorRole, type Profile, ROLES } from '../chain/index.ts'
 import type { Hex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
 import { formatWay } from '../protocol/way.ts'
 import { type Owner, openOwner } from './economy.ts'
 import { formatDuration, formatPercent, formatUntil, shortHex } from './format.ts'
+import { readJsonFile } from './json-file.ts'
 import type { Output } from './output.ts'
 import type { Env } from './resolve.ts'
 import { addSigning, carryOut } from './signing.ts'
@@ -191,27 +191,16 @@ const signedStatement = z.strictObject({
   }),
   signature: word(64),
 })
+/** Two statements and their signatures are a thousand characters. */
+const MAX_FILE_BYTES = 64 * 1024
 const evidenceFile = z.strictObject({ first: signedStatement, second: signedStatement })
 
 async function report(owner: Owner, command: Command, file: string, output: Output): Promise<void> {
-  const { first, second } = await readEvidence(file)
+  const { first, second } = await readJsonFile(file, { what: 'evidence', schema: evidenceFile, mostBytes: MAX_FILE_BYTES })
   await carryOut(owner, command, output, {
     will: ['report an operator that signed two different statements at one place; all its stake is slashed'],
     notes: ['At most half of the slash is credited to this wallet (`byway rewards --claim`), the rest is burnt.'],
     actions: [owner.economy.registry.reportEquivocation(first, second)],
     facts: { first, second },
   })
-}
-
-async function readEvidence(file: string): Promise<{ first: SignedStatement; second: SignedStatement }> {
-  let json: unknown
-  try {
-    json = JSON.parse(await readFile(file, 'utf8'))
-  } catch (cause) {
-    throw new BywayError('ARGUMENT_INVALID', `cannot read ${file} as JSON`, { cause })
-  }
-  const parsed = evidenceFile.safeParse(json)
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  throw new BywayError('ARGUMENT_INVALID', `the evidence is malformed at ${issue!.path.join('.')}: ${issue!.message}`)
 }
