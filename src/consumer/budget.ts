@@ -17,18 +17,20 @@ export const SESSION_BYTES = 4_096
 
 export class Budget {
   readonly #clock: Clock
+  readonly #bytesPerS: number
   #left = BURST_BYTES
   #atMs: number
   #turn: Promise<void> = Promise.resolve()
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, bytesPerS = BYTES_PER_S) {
     this.#clock = clock
+    this.#bytesPerS = bytesPerS
     this.#atMs = clock.nowMs()
   }
 
   #refill(): void {
     const nowMs = this.#clock.nowMs()
-    this.#left = Math.min(BURST_BYTES, this.#left + (Math.max(0, nowMs - this.#atMs) / 1000) * BYTES_PER_S)
+    this.#left = Math.min(BURST_BYTES, this.#left + (Math.max(0, nowMs - this.#atMs) / 1000) * this.#bytesPerS)
     this.#atMs = nowMs
   }
 
@@ -43,7 +45,7 @@ export class Budget {
   /** Resolves when it is spent, one after the other, or when it is over. */
   take(bytes: number, signal: AbortSignal): Promise<void> {
     const mine = this.#turn.then(async () => {
-      while (!signal.aborted && !this.spend(bytes)) await pause(((bytes - this.#left) / BYTES_PER_S) * 1000, signal)
+      while (!signal.aborted && !this.spend(bytes)) await pause(((bytes - this.#left) / this.#bytesPerS) * 1000, signal)
     })
     this.#turn = mine
     return mine

@@ -38,6 +38,8 @@ const HESITATION_MS = 2_500
 const NOT_OF_THE_NEXT: ReadonlySet<ErrorCode> = new Set(['CONNECTION_RESET', 'SESSION_UNKNOWN'])
 
 export interface SessionsNeeds extends Omit<SessionNeeds, 'deposits' | 'onAway' | 'budget'> {
+  /** What attempts to find ways back may cost. Absent: less than a megabyte an hour. */
+  budget?: Budget | undefined
   /** Where what is seen of nodes is written down. */
   seen: Seen
   /** What pays at a place. */
@@ -79,7 +81,7 @@ export class Sessions {
   constructor(needs: SessionsNeeds, routes: Routes) {
     this.#needs = needs
     this.#routes = routes
-    this.budget = new Budget(needs.clock)
+    this.budget = needs.budget ?? new Budget(needs.clock)
     this.#ticking = setInterval(() => this.#tick(), TICK_MS)
     this.#watching = setInterval(() => this.#replaceStalled(), WATCH_MS)
   }

@@ -12,6 +12,8 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { TLSSocket } from 'node:tls'
 import { parseArgs } from 'node:util'
+import { Budget } from '../../src/consumer/budget.ts'
+import { systemClock } from '../../src/protocol/clock.ts'
 import { parseDestination } from '../../src/protocol/destination.ts'
 import { asBywayError } from '../../src/protocol/errors.ts'
 import { loadNative } from '../../src/tunnel/fast/native.ts'
@@ -64,6 +66,7 @@ const FLOW_LIMIT_MS = 90_000
 /** Of a session's control link, which the consumer makes anew. */
 const ENDS_OF_CONTROL = 2
 const REST_LIMIT_MS = 30_000
+const BUDGET_BYTES_PER_S = 1_000_000
 const LOOK_EVERY_MS = 10
 /** Enough for whoever wants more than the first of them. */
 const MAX_SHOWN = 10
@@ -75,7 +78,9 @@ export async function disconnect(count: number, seed: number, say: (line: string
   const chain = new MemoryChain()
   const money = { deposit: 500_000_000n, capPerProvider: 400_000_000n }
   const seller = await startProvider({ chain })
-  const buyer = await startConsumer({ chain, offers: () => [seller.offer], ...money })
+  // Ten control links are cut a second, which no line does: an hour's attempts would be used up in a minute.
+  const budget = new Budget(systemClock, BUDGET_BYTES_PER_S)
+  const buyer = await startConsumer({ chain, offers: () => [seller.offer], budget, ...money })
   const links = watchLinks(seller.port)
   const echo = createServer({ allowHalfOpen: true }, (socket) => socket.on('error', () => {}).pipe(socket)).listen(0, '127.0.0.1')
   await once(echo, 'listening')

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Budget } from '../../src/consumer/budget.ts'
 import { createConsumer, createDeposits, Seen } from '../../src/consumer/index.ts'
 import { Directory } from '../../src/discovery/directory/index.ts'
 import { createFeed, OWNERS_FOLDER } from '../../src/discovery/feed.ts'
@@ -161,6 +162,7 @@ export interface ConsumerOptions {
   observer?: Observer
   clock?: Clock
   disk?: Disk
+  budget?: Budget
   outage?: Outage
   spare?: boolean
 }
@@ -221,6 +223,7 @@ export async function startConsumer(options: ConsumerOptions) {
     hops: options.hops ?? 1,
     spare: options.spare ?? false,
     outage: options.outage ?? OUTAGE,
+    budget: options.budget,
     domain: DOMAIN,
     clock,
     observer,
