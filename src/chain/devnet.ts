@@ -106,15 +106,25 @@ export async function sendFromDevAccount(rpc: Rpc, to: Hex, data: Hex, signal?: 
  * given the same one: the second is refused, in one of these words, until the first is mined.
  */
 async function takeTurn(rpc: Rpc, to: Hex, data: Hex, signal?: AbortSignal, gas?: number): Promise<Hex> {
-  const limit = gas === undefined ? {} : { gas: `0x${gas.toString(16)}` }
+  const call = { from: DEV_ACCOUNT, to, data }
   for (let look = 1; ; look++) {
     try {
-      return await rpc.request(hashSchema, 'eth_sendTransaction', [{ from: DEV_ACCOUNT, to, data, ...limit }], signal)
+      const limit = gas === undefined ? await gasFor(rpc, call, signal) : BigInt(gas)
+      return await rpc.request(hashSchema, 'eth_sendTransaction', [{ ...call, gas: `0x${limit.toString(16)}` }], signal)
     } catch (error) {
       if (look === RECEIPT_LOOKS || !(error instanceof RpcRefusal && NUMBER_TAKEN.test(error.message))) throw error
       await pause(RECEIPT_PAUSE_MS, signal)
     }
   }
+}
+
+/**
+ * Without a limit a transaction may take a whole block, and one that deploys what somebody else has just deployed does: after a hundred of those in a
+ * row the base fee is more than the account has.
+ */
+async function gasFor(rpc: Rpc, call: { from: Hex; to: Hex; data: Hex }, signal?: AbortSignal): Promise<bigint> {
+  const estimate = await rpc.request(quantitySchema, 'eth_estimateGas', [call, 'latest'], signal)
+  return estimate + estimate / 4n
 }
 
 async function devnetOnly<T>(request: Promise<T>): Promise<T> {
