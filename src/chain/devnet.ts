@@ -120,7 +120,7 @@ async function takeTurn(rpc: Rpc, to: Hex, data: Hex, signal?: AbortSignal, gas?
 
 /**
  * Without a limit a transaction may take a whole block, and one that deploys what somebody else has just deployed does: after a hundred of those in a
- * row the base fee is more than the account has.
+ * row the base fee is more than the account has. A quarter more than the estimate, for what others change before it is mined.
  */
 async function gasFor(rpc: Rpc, call: { from: Hex; to: Hex; data: Hex }, signal?: AbortSignal): Promise<bigint> {
   const estimate = await rpc.request(quantitySchema, 'eth_estimateGas', [call, 'latest'], signal)

@@ -111,6 +111,12 @@ async function openWorld(options: EpochsOptions, signal: AbortSignal): Promise<E
   await mkdir(folder, { recursive: true })
   const probers = await enrolProbers(options, options.probers)
   const keyOf = (operator: Hex) => providers().find(({ ready }) => ready.wallet === operator)?.ready.nodeKey
+  /** Throws when it does not run: then nobody can be asked. */
+  const wayTo = (operator: Hex) => {
+    const [provider, through] = [keyOf(operator), proxy()]
+    if (provider === undefined || through === undefined) throw new Error('not running')
+    return { proxy: through, provider }
+  }
   const needs: EpochNeeds = {
     economy: economyOf(options),
     epochs: createEpochsClient(rpc, contracts),
@@ -119,21 +125,13 @@ async function openWorld(options: EpochsOptions, signal: AbortSignal): Promise<E
     async passBlocks(count) {
       for (let block = 0; block < count; block++) await rpc.request(z.unknown(), 'evm_mine', [], signal)
     },
-    async measure({ operator, claimedMbps }, members) {
-      const [provider, through] = [keyOf(operator), proxy()]
-      if (provider === undefined || through === undefined) throw new Error('not running')
-      return measureTogether({ proxy: through, provider, claimedMbps, members, signal })
-    },
+    measure: async ({ operator, claimedMbps }, members) => measureTogether({ ...wayTo(operator), claimedMbps, members, signal }),
     leavesOf: async (kind, root) => (await leavesIn(rootFile(folder, root)))[kind]?.slice(),
     publish: (kind, root, leaves, final) => publish(folder, kind, root, leaves, final),
   }
-  const look = async (operator: Hex) => {
-    const [provider, through] = [keyOf(operator), proxy()]
-    if (provider === undefined || through === undefined) throw new Error('not running')
-    await lookAt({ proxy: through, provider, signal })
-  }
+  const look = async (operator: Hex) => void (await lookAt({ ...wayTo(operator), signal }))
   const members = probers.map(({ operator }) => operator)
-  // What was said of this epoch before a restart stands: another word would be equivocation.
+  // What was said of this epoch before a restart stands: another word would be equivocation. A file of another version says nothing.
   const before = await readReports(reportsFile(folder)).catch(() => undefined)
   const audited = before !== undefined && before.epoch === (await needs.epochs.epoch()) ? [before] : []
   return { needs, enrolled: new Set(), audited, carried: new Map(), looking: new Looking(members, look) }

@@ -2,12 +2,10 @@
  * The file in which probers publish what each operator was ever awarded: the leaves of the final epoch roots. It is believed only as far as its
  * tree is the root on chain.
  */
-import { rename, writeFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { jsonText } from '../api/json.ts'
 import type { BudgetKind, RewardLeaf } from '../chain/index.ts'
 import type { Hex } from '../protocol/bytes.ts'
-import { readJsonFileIfThere } from './json-file.ts'
+import { readJsonFileIfThere, writeJsonFile } from './json-file.ts'
 
 /** A leaf is about a hundred characters: a hundred thousand operators. */
 const MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -32,8 +30,4 @@ export async function leavesIn(file: string | undefined): Promise<Leaves> {
   return (await readJsonFileIfThere(file, { what: 'leaves', schema: leavesSchema, mostBytes: MAX_FILE_BYTES })) ?? {}
 }
 
-/** Replaced in one step: a reader sees the old leaves or the new ones. */
-export async function writeLeaves(file: string, leaves: Leaves): Promise<void> {
-  await writeFile(`${file}.new`, `${jsonText(leaves)}\n`)
-  await rename(`${file}.new`, file)
-}
+export const writeLeaves = (file: string, leaves: Leaves): Promise<void> => writeJsonFile(file, leaves)

@@ -66,7 +66,7 @@ test('a price that rises is announced, and who has an older offer may still pay 
     clock: { ...systemClock, nowMs: () => nowMs },
     observer: silent,
     read: async () => readings({ claims: [...sold(ANN, 0, 1, 2), ...sold(BOB, 0, 1, 2)] }),
-    latency: async () => undefined,
+    latency: async () => 50n,
     offers: async () => [],
     holdsForS: 100,
     onChanged() {
@@ -78,7 +78,8 @@ test('a price that rises is announced, and who has an older offer may still pay 
   await promise
   assert.deepEqual([changes, pricing.asked().base, pricing.least()], [[711_913n], 711_913n, FIRST_FEE])
   nowMs = 100_001
-  assert.equal(pricing.least(), 711_913n)
+  assert.equal(pricing.asked().latency, 71_191n, 'and how near it was found to be')
+  assert.equal(pricing.least(), 711_913n + 71_191n)
   pricing.stop()
   assert.equal(fixedPrice(300_000n).least(), 300_000n)
 })

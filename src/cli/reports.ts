@@ -3,13 +3,12 @@
  * again (prober/rewards.ts); a provider that asks for being near reads from it how near it was found to be. Probers that start again read their
  * own: who says two things of one epoch equivocates.
  */
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { jsonText } from '../api/json.ts'
 import type { Audited } from '../prober/index.ts'
 import type { Hex } from '../protocol/bytes.ts'
-import { readJsonFileIfThere } from './json-file.ts'
+import { hexText, readJsonFileIfThere, writeJsonFile } from './json-file.ts'
 
 /** An observation and its reports are about two thousand characters: ten thousand operators. */
 const MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -21,12 +20,10 @@ const count = z
   .string()
   .regex(/^\d{1,39}$/)
   .transform(BigInt)
-const hex = (bytes: number) =>
-  z.custom<Hex>((value) => typeof value === 'string' && new RegExp(`^0x[0-9a-f]{${2 * bytes}}$`, 'i').test(value))
-const address = hex(20)
+const [address, word] = [hexText(20), hexText(32)]
 const signed = {
-  statement: z.object({ kind: hex(32), stream: hex(32), counter: count, content: hex(32) }),
-  signature: hex(64),
+  statement: z.object({ kind: word, stream: word, counter: count, content: word }),
+  signature: hexText(64),
 }
 const said = { member: address, operator: address, epoch: count }
 const reportsSchema = z.object({
@@ -51,12 +48,9 @@ const reportsSchema = z.object({
 /** The evidence of an epoch; older than the one before it goes. */
 export async function writeReports(folder: string, { epoch, observations, evidence, committees, looks }: Audited): Promise<void> {
   const file = (number: bigint) => join(folder, `reports-${number}.json`)
-  const text = `${jsonText({ epoch, observations, reports: evidence, committees: Object.fromEntries(committees), looks })}\n`
-  await writeFile(file(epoch), text)
-  const newest = reportsFile(folder)
-  // Replaced in one step: a reader sees the old reports or the new ones.
-  await writeFile(`${newest}.new`, text)
-  await rename(`${newest}.new`, newest)
+  const reports = { epoch, observations, reports: evidence, committees: Object.fromEntries(committees), looks }
+  await writeJsonFile(file(epoch), reports)
+  await writeJsonFile(reportsFile(folder), reports)
   if (epoch > 1n) await rm(file(epoch - 2n), { force: true })
 }
 
@@ -67,6 +61,7 @@ export async function readReports(file: string): Promise<Audited | undefined> {
   const { epoch, observations, reports, committees, looks } = parsed
   return {
     epoch,
+    // A latency that was not known has no key in JSON.
     observations: observations.map((seen) => ({ ...seen, latencyMs: seen.latencyMs })),
     evidence: reports.map((report) => ({ ...report, latencyMs: report.latencyMs })),
     committees: new Map(Object.entries(committees) as [Hex, Hex[]][]),

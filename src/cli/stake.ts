@@ -10,7 +10,7 @@ import { BywayError } from '../protocol/errors.ts'
 import { formatWay } from '../protocol/way.ts'
 import { type Owner, openOwner } from './economy.ts'
 import { formatDuration, formatPercent, formatUntil, shortHex } from './format.ts'
-import { readJsonFile } from './json-file.ts'
+import { hexText, readJsonFile } from './json-file.ts'
 import type { Output } from './output.ts'
 import type { Env } from './resolve.ts'
 import { addSigning, carryOut } from './signing.ts'
@@ -177,19 +177,15 @@ function standingText({ profile, own, bonded, required, active, struckOff }: Ope
   return `Registered as ${claims}: ${standing}. Own stake ${formatWay(own)} of ${formatWay(bonded)} behind it.`
 }
 
-const word = (bytes: number) =>
-  z
-    .string()
-    .regex(new RegExp(`^0x[0-9a-f]{${bytes * 2}}$`))
-    .transform((text) => text as Hex)
+const word = hexText(32)
 const signedStatement = z.strictObject({
   statement: z.strictObject({
-    kind: word(32),
-    stream: word(32),
+    kind: word,
+    stream: word,
     counter: z.union([z.int().min(0), z.string().regex(/^\d{1,20}$/)]).transform(BigInt),
-    content: word(32),
+    content: word,
   }),
-  signature: word(64),
+  signature: hexText(64),
 })
 /** Two statements and their signatures are a thousand characters. */
 const MAX_FILE_BYTES = 64 * 1024

@@ -32,13 +32,17 @@ export class Payments {
   #account: { channel: PayingChannel; sessionId: Hex; purse: Purse }
   #timer: NodeJS.Timeout | undefined
   #signing: Promise<void> | undefined
-  /** Bytes that the voucher under way to the disk pays for. */
-  signingBytes = 0n
+  #signingBytes = 0n
   #held = false
 
   constructor(account: { channel: PayingChannel; sessionId: Hex; purse: Purse }, needs: PaymentNeeds) {
     this.#account = account
     this.#needs = needs
+  }
+
+  /** Bytes that the voucher under way to the disk pays for. */
+  get signingBytes(): bigint {
+    return this.#signingBytes
   }
 
   /** Bytes moved or the provider's count came: pay at once if a step is due, else soon. */
@@ -72,7 +76,7 @@ export class Payments {
       const digest = voucherDigest(this.#needs.separator, { ...channel.ref, payee: channel.payee, cumulative })
       const signature = signDigest(digest, channel.privateKey)
       const atMs = this.#needs.clock.nowMs()
-      this.signingBytes = up + down - purse.paidUp - purse.paidDown
+      this.#signingBytes = up + down - purse.paidUp - purse.paidDown
       await this.#needs.vault.record({
         kind: 'voucher',
         ...channel.ref,
@@ -86,7 +90,7 @@ export class Payments {
         atMs,
       })
       markSigned(purse, statement)
-      this.signingBytes = 0n
+      this.#signingBytes = 0n
       this.#needs.observer.count('vouchers')
       this.#needs.send({ sessionId, up, down, cumulative, signature })
     } while (!this.#held && dueBytes(this.#account.purse) >= stepBytes(this.#account.purse))

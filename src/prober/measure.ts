@@ -35,8 +35,8 @@ export interface MeasureOptions {
 const WINDOW_MS = 2_000
 /** Until a session is open, which may take a transaction. */
 const OPENING_LIMIT_MS = 20_000
-/** Looks of each member at how soon an answer begins: the slowest of so few is their 95th percentile. */
-const LOOKS = 3
+/** How often each member notes how soon an answer begins: the slowest of so few is their 95th percentile. */
+const LATENCY_LOOKS = 3
 /** Whoever takes longer than this is not called near by anybody. */
 const LOOK_LIMIT_MS = 2_000
 
@@ -65,6 +65,13 @@ export async function lookAt(asking: Asking, limitMs = LOOK_LIMIT_MS): Promise<n
   return tookMs
 }
 
+/** Milliseconds, rounded up. Rejects at the first look that is not answered: the others would only wait as long. */
+async function slowestLook(asking: Asking): Promise<bigint> {
+  let slowestMs = 0
+  for (let i = 0; i < LATENCY_LOOKS; i++) slowestMs = Math.max(slowestMs, await lookAt(asking))
+  return BigInt(Math.ceil(slowestMs))
+}
+
 /** Measures once. Rejects when the provider cannot be reached: then nothing was measured. */
 export async function measureTogether({ claimedMbps, members, ...asking }: MeasureOptions): Promise<Window> {
   // Opens the session, which says nothing about the line.
@@ -72,12 +79,7 @@ export async function measureTogether({ claimedMbps, members, ...asking }: Measu
 
   // One after the other: they would wait for each other, and not for the line.
   const latenciesMs: Window['latenciesMs'] = []
-  for (let member = 0; member < members; member++) {
-    const looks: number[] = []
-    for (let i = 0; i < LOOKS; i++) looks.push(await lookAt(asking).catch(() => Number.POSITIVE_INFINITY))
-    const slowest = Math.max(...looks)
-    latenciesMs.push(Number.isFinite(slowest) ? BigInt(Math.ceil(slowest)) : undefined)
-  }
+  for (let member = 0; member < members; member++) latenciesMs.push(await slowestLook(asking).catch(() => undefined))
 
   const share = Number(shareOf(claimedMbps, BigInt(WINDOW_MS), members))
   const counts = Array.from({ length: members }, () => 0n)

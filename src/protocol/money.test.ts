@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { creditWindow, MAX_WINDOW_BYTES, PeakRate, STRANGER_WINDOW_BYTES } from './credit.ts'
 import { bytesWithin, numeratorOf, owed, unitsOf } from './price.ts'
-import { checkDone, dueBytes, markSigned, newPurse, nextStatement, onLost, onMeter, onPaid, tolerance } from './purse.ts'
+import { checkDone, dueBytes, markSigned, newPurse, nextStatement, onLost, onMeter, onPaid, promptBytes, tolerance } from './purse.ts'
 import { acceptStatement, capBytes, carriedBytes, checkStatement, newTill, paidBytes, roomBytes, takeBytes, unpaidBytes } from './till.ts'
 
 const price = fc.bigInt(0n, 10_000_000n)
@@ -183,4 +183,15 @@ test('what is paid on a provider’s word is bounded over the whole acquaintance
       assert.ok(purse.disputedDown <= limit)
     }),
   )
+})
+
+test('the next payment waits for half a window beside what a voucher under way pays for, and for a step at least', () => {
+  const window = MAX_WINDOW_BYTES
+  const purse = newPurse({ base: 0n, pricePerGib: 1n, cap: 10n ** 12n, cumulative: 0n, paidBefore: 0n, disputedBefore: 0n, window })
+  assert.equal(promptBytes(purse, 0n), window / 2n)
+  purse.received += window / 4n
+  assert.equal(promptBytes(purse, 0n), window / 4n, 'a quarter is due already')
+  assert.equal(promptBytes(purse, window / 4n), window / 2n, 'and is being paid')
+  purse.received += window
+  assert.equal(promptBytes(purse, 0n), window / 8n, 'never less than a step')
 })

@@ -14,7 +14,8 @@ function clockOf(t: TestContext) {
   return { nowMs: () => Date.now(), waitMs: (ms: number) => t.mock.timers.tick(ms) }
 }
 
-test('downloads are told ten times a second while they go on, and once more after the last', (t) => {
+/** Of a new till, whose totals are told when asked for. */
+function tellingOf(t: TestContext) {
   const clock = clockOf(t)
   const account = till()
   let told = 0
@@ -22,41 +23,40 @@ test('downloads are told ten times a second while they go on, and once more afte
     told++
     telling.told(account)
   })
+  return { clock, account, telling, told: () => told }
+}
+
+test('downloads are told ten times a second while they go on, and once more after the last', (t) => {
+  const { clock, account, telling, told } = tellingOf(t)
   for (let ms = 0; ms < 1_000; ms += 10) {
     account.down += 1_000_000n
     telling.carried(account)
     clock.waitMs(10)
   }
-  assert.ok(told >= 9 && told <= 10, `${told} times`)
-  const before = told
+  assert.ok(told() >= 9 && told() <= 10, `${told()} times`)
+  const before = told()
   account.down += 1n
   telling.carried(account)
   clock.waitMs(1_000)
-  assert.equal(told, before + 1)
+  assert.equal(told(), before + 1)
 })
 
 test('uploads are told when an eighth of the window was carried, or the last byte is 20 ms ago', (t) => {
-  const clock = clockOf(t)
-  const account = till()
-  let told = 0
-  const telling = new Telling({ nowMs: clock.nowMs }, () => {
-    told++
-    telling.told(account)
-  })
+  const { clock, account, telling, told } = tellingOf(t)
   account.up += WINDOW / 8n - 1n
   telling.carried(account)
-  assert.equal(told, 0)
+  assert.equal(told(), 0)
   account.up += 1n
   telling.carried(account)
-  assert.equal(told, 1, 'at once')
+  assert.equal(told(), 1, 'at once')
   account.down += 1n
   telling.carried(account)
   account.up += 1n
   telling.carried(account)
   clock.waitMs(19)
-  assert.equal(told, 1)
+  assert.equal(told(), 1)
   clock.waitMs(1)
-  assert.equal(told, 2, 'an upload does not wait for the slower word of a download')
+  assert.equal(told(), 2, 'an upload does not wait for the slower word of a download')
   assert.equal(telling.promptBytes(account), WINDOW / 2n)
   account.up += WINDOW / 4n
   assert.equal(telling.promptBytes(account), WINDOW / 4n, 'half a window, less what was not told')

@@ -66,6 +66,7 @@ const FLOW_LIMIT_MS = 90_000
 /** Of a session's control link, which the consumer makes anew. */
 const ENDS_OF_CONTROL = 2
 const REST_LIMIT_MS = 30_000
+/** More than the attempts of this process can cost. */
 const BUDGET_BYTES_PER_S = 1_000_000
 const LOOK_EVERY_MS = 10
 /** Enough for whoever wants more than the first of them. */
