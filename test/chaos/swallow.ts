@@ -30,7 +30,8 @@ export async function startSwallowing(port: number): Promise<Line> {
     let held = Buffer.alloc(0)
     far.on('data', (data: Buffer) => {
       const all = Buffer.concat([held, data])
-      const keep = passed < SPARED_BYTES ? 0 : Math.min(all.length, SWALLOWED_BYTES)
+      const spared = Math.max(0, SPARED_BYTES - passed)
+      const keep = Math.min(Math.max(0, all.length - spared), SWALLOWED_BYTES)
       held = Buffer.from(all.subarray(all.length - keep))
       passed += all.length - keep
       if (all.length > keep && !near.write(all.subarray(0, all.length - keep))) {
