@@ -3,14 +3,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
-  ACK_WITHIN_BYTES,
+  ASK_STEP_BYTES,
   ackDue,
+  askDue,
   bothOver,
   type FlowState,
   markOf,
   mayBeDone,
   newFlow,
   onAck,
+  onAsk,
   onData,
   onEnd,
   onReset,
@@ -24,13 +26,13 @@ interface End {
   heard: number[]
   gaveUp: boolean
 }
-type Frame = { data: number } | { ack: number } | 'end' | 'reset'
+type Frame = { data: number } | { ack: number } | 'ask' | 'end' | 'reset'
 
 /** A run: what is said, how far each direction is delivered, and where the link breaks. */
 const step = fc.record({ from: fc.constantFrom(0, 1), act: fc.constantFrom('say', 'say', 'deliver', 'deliver', 'break', 'end', 'reset') })
 
 test('whatever breaks when, each end hears exactly what the other said, once and in order', () => {
-  const outcome = { resumed: 0, reset: 0, ended: 0 }
+  const outcome = { resumed: 0, reset: 0, ended: 0, acknowledged: 0 }
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       const ends: [End, End] = [fresh(), fresh()]
@@ -43,12 +45,16 @@ test('whatever breaks when, each end hears exactly what the other said, once and
         if (frame === undefined) return
         if (frame === 'end') onEnd(receiver.flow)
         else if (frame === 'reset') onReset(receiver.flow)
+        else if (frame === 'ask') onAsk(receiver.flow)
         else if ('ack' in frame) receiver.kept.splice(0, onAck(receiver.flow, frame.ack) / WORD)
         else {
           onData(receiver.flow, WORD)
           receiver.heard.push(frame.data)
-          const ack = ackDue(receiver.flow)
-          if (ack !== undefined) say(1 - from, { ack })
+        }
+        const ack = ackDue(receiver.flow)
+        if (ack !== undefined) {
+          outcome.acknowledged++
+          say(1 - from, { ack })
         }
         assert.ok(sender.flow.acked <= receiver.flow.received)
       }
@@ -72,6 +78,9 @@ test('whatever breaks when, each end hears exactly what the other said, once and
           flow.sent += WORD
           kept.push(word)
           say(from, { data: word++ })
+          if (askDue(flow, MOST)) say(from, 'ask')
+          // Whoever must stop has asked.
+          assert.ok(flow.sent - flow.acked < MOST || flow.asked > flow.acked)
         } else if (!flow.localOver && act === 'end') {
           flow.localOver = true
           say(from, 'end')
@@ -102,24 +111,51 @@ test('whatever breaks when, each end hears exactly what the other said, once and
     { numRuns: 500 },
   )
   // The runs reached what they are about.
-  assert.ok(outcome.resumed > 500 && outcome.ended > 50 && outcome.reset > 50, JSON.stringify(outcome))
+  assert.ok(outcome.resumed > 500 && outcome.ended > 50 && outcome.reset > 50 && outcome.acknowledged > 30, JSON.stringify(outcome))
 })
 
-/** Large enough that acknowledgements come. */
 const WORD = 50_000
+/** What an end may keep: an answer is asked for every word. */
+const MOST = 2 * WORD
 const fresh = (): End => ({ flow: newFlow(), kept: [], heard: [], gaveUp: false })
 
-test('a step is acknowledged, and after the last word everything', () => {
+test('what was asked for is acknowledged, and after the last word everything', () => {
   const flow = newFlow()
-  onData(flow, ACK_WITHIN_BYTES / 2 - 1)
-  assert.equal(ackDue(flow), undefined)
-  onData(flow, 1)
-  assert.equal(ackDue(flow), ACK_WITHIN_BYTES / 2)
+  onAsk(flow)
+  assert.equal(ackDue(flow), undefined, 'nothing came')
+  onData(flow, 1_000)
+  assert.equal(ackDue(flow), undefined, 'nobody asked since')
+  onAsk(flow)
+  assert.equal(ackDue(flow), 1_000)
   onData(flow, 10)
   assert.equal(ackDue(flow), undefined)
   onEnd(flow)
-  assert.equal(ackDue(flow), ACK_WITHIN_BYTES / 2 + 10)
+  assert.equal(ackDue(flow), 1_010)
   assert.equal(ackDue(flow), undefined, 'once')
+})
+
+test('an answer is asked for when half of what may be kept went by, and on a line with much room every step', () => {
+  const flow = newFlow()
+  flow.sent = MOST / 2 - 1
+  assert.ok(!askDue(flow, MOST))
+  flow.sent++
+  assert.ok(askDue(flow, MOST))
+  assert.ok(!askDue(flow, MOST), 'once')
+  flow.sent += ASK_STEP_BYTES - 1
+  assert.ok(!askDue(flow, 8 * ASK_STEP_BYTES))
+  flow.sent++
+  assert.ok(askDue(flow, 8 * ASK_STEP_BYTES))
+  flow.sent += 1_000
+  onAck(flow, flow.sent - 1_000)
+  assert.ok(!askDue(flow, MOST))
+  assert.ok(askDue(flow, 2_000), 'others keep much by now: less may be kept')
+})
+
+test('after a break it is asked again: the answer was lost with the link', () => {
+  const flow = { ...newFlow(), sent: MOST }
+  assert.ok(askDue(flow, MOST))
+  onResume(flow, { received: 0, over: false })
+  assert.ok(askDue(flow, MOST))
 })
 
 test('what cannot be is refused', () => {
@@ -132,5 +168,6 @@ test('what cannot be is refused', () => {
   assert.ok(mayBeDone({ ...flow, localOver: true, remoteOver: true, acked: flow.sent }))
   onEnd(flow)
   assert.throws(() => onData(flow, 1), { code: 'MESSAGE_UNEXPECTED' })
+  assert.throws(() => onAsk(flow), { code: 'MESSAGE_UNEXPECTED' })
   assert.throws(() => onEnd(flow), { code: 'MESSAGE_UNEXPECTED' })
 })

@@ -8,8 +8,6 @@
 import { BywayError } from './errors.ts'
 
 // --- Fixed by docs/protocol.md. Changing one breaks peers. ---
-/** A receiver acknowledges at the latest after this many bytes. */
-export const ACK_WITHIN_BYTES = 512 * 1024
 /** Payload a consumer may send before `opened`: an HTTP request or a ClientHello with its extensions. */
 export const MAX_EARLY_BYTES = 16 * 1024
 /** Flows of one session, and its links: a household with many tabs has hundreds, a scraper a few thousand. One that is idle holds about 25 KiB. */
@@ -18,11 +16,14 @@ export const MAX_SESSION_FLOWS = 8_192
 export const RESUME_LIMIT_MS = 60_000
 
 // --- Our choices. Safe to change. ---
-/** Half of what the protocol allows, so that a sender near its limit does not wait for us. */
-const ACK_STEP_BYTES = ACK_WITHIN_BYTES / 2
+/**
+ * A sender that may keep much asks after this many bytes. Each question and its answer cost both ends a system call and a record: at 512 KiB they
+ * were a twentieth of what a byte costs on a fast line. More would only wait in memory.
+ */
+export const ASK_STEP_BYTES = 1024 * 1024
 /** Kept for a link that may break: twice what Linux lets a connection have under way, so it never holds a sound line back. */
 export const MAX_UNACKED_BYTES = 8 * 1024 * 1024
-/** Every flow may keep this much, however many there are: with less the other end need not acknowledge anything. */
+/** Every flow may keep this much, however many there are: enough for a home line's round trip. */
 export const LEAST_UNACKED_BYTES = 512 * 1024
 
 /** How long to wait for another way when one broke. Both ends are given it, so that tests need not wait a minute. */
@@ -41,9 +42,13 @@ export interface FlowState {
   sent: number
   /** Of those, what the other end has. */
   acked: number
+  /** Of those, what the other end was asked to acknowledge. */
+  asked: number
   received: number
   /** What we last acknowledged. */
   acknowledged: number
+  /** The other end asked what we have. */
+  wanted: boolean
   /** This end said its last word (`end` or `reset`), the other end did. */
   localOver: boolean
   remoteOver: boolean
@@ -59,7 +64,7 @@ export interface FlowMark {
 }
 
 export function newFlow(): FlowState {
-  return { sent: 0, acked: 0, received: 0, acknowledged: 0, localOver: false, remoteOver: false, aborted: false }
+  return { sent: 0, acked: 0, asked: 0, received: 0, acknowledged: 0, wanted: false, localOver: false, remoteOver: false, aborted: false }
 }
 
 /** Payload arrived. Throws MESSAGE_UNEXPECTED after the other end's last word. */
@@ -68,10 +73,28 @@ export function onData(flow: FlowState, bytes: number): void {
   flow.received += bytes
 }
 
-/** What to acknowledge now, if anything: each step, and after the other end's last word everything, because it waits for that. */
+/** The other end asks what arrived; {@link ackDue} now. Throws MESSAGE_UNEXPECTED after its last word, to which everything is acknowledged. */
+export function onAsk(flow: FlowState): void {
+  if (flow.remoteOver) throw new BywayError('MESSAGE_UNEXPECTED', 'a question after the end of a flow')
+  flow.wanted = true
+}
+
+/**
+ * Whether to ask the other end what arrived, now that everything sent so far is on the link: when half of the `most` bytes that may be kept went by
+ * since it was last asked, or acknowledged. So an answer is always under way before the sender must stop. Asked once: it counts as asked.
+ */
+export function askDue(flow: FlowState, most: number): boolean {
+  const step = Math.min(most / 2, ASK_STEP_BYTES)
+  if (flow.sent - Math.max(flow.asked, flow.acked) < step) return false
+  flow.asked = flow.sent
+  return true
+}
+
+/** What to acknowledge now, if anything: what was asked for, and after the other end's last word everything, because it waits for that. */
 export function ackDue(flow: FlowState): number | undefined {
-  const owed = flow.received - flow.acknowledged
-  if (owed === 0 || (owed < ACK_STEP_BYTES && !flow.remoteOver)) return undefined
+  const due = flow.wanted || flow.remoteOver
+  flow.wanted = false
+  if (!due || flow.received === flow.acknowledged) return undefined
   flow.acknowledged = flow.received
   return flow.received
 }
@@ -120,6 +143,9 @@ export function onResume(flow: FlowState, mark: FlowMark): { released: number; s
     throw new BywayError('MESSAGE_UNEXPECTED', 'the other end heard a last word that was not said')
   }
   const released = onAck(flow, mark.received)
+  // Questions that were under way are lost, and so are the other end's.
+  flow.asked = flow.acked
+  flow.wanted = false
   // Our own mark said what we have: no older acknowledgement is owed.
   flow.acknowledged = flow.received
   // A reset may have followed an end that was heard: it is said again in any case.

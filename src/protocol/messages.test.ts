@@ -66,6 +66,7 @@ const BODIES: { [N in MessageName]: fc.Arbitrary<MessageBody<N>> } = {
   rejoined: fc.record({ cumulative: below(96), window: below(64) }),
   open: fc.record({ flowId: fc.nat(0xffffffff), protocol: fc.nat(0xff), host: fc.domain(), port: fc.nat(0xffff) }),
   ack: fc.record({ received: below(64) }),
+  ask: nothing,
   resume: fc.record({ flowId: fc.nat(0xffffffff), received: below(64), over: fc.nat(0xff) }),
   resumed: fc.record({ received: below(64), over: fc.nat(0xff) }),
   extend: fc.record({ flowId: fc.nat(0xffffffff), offer: blobOf(3_072) }),

@@ -16,7 +16,7 @@ import { blob, decode, encode, hex, type Infer, list, optional, struct, text, u8
 import { BywayError } from './errors.ts'
 
 // --- Fixed by docs/protocol.md. Changing one breaks peers. ---
-export const PROTOCOL_VERSION = 2
+export const PROTOCOL_VERSION = 3
 export const FRAME_HEADER_BYTES = 4
 /** Longest payload of any frame but `data`: a proof of 32 levels and its surroundings take under 2 KiB. */
 export const MAX_MESSAGE_BYTES = 4096
@@ -97,6 +97,7 @@ export const MESSAGES = {
   resume: { type: 0x18, from: 'consumer', codec: struct({ flowId: u32, received: u64, over: u8 }) },
   resumed: { type: 0x19, from: 'provider', codec: struct({ received: u64, over: u8 }) },
   extend: { type: 0x1a, from: 'consumer', codec: struct({ flowId: u32, offer: blob(MAX_CARRIED_OFFER_BYTES) }) },
+  ask: { type: 0x1b, from: 'both', codec: struct({}) },
   reserve: { type: 0x20, from: 'tucked', codec: struct({ version: u16, nodeKey: hex(32), signature }) },
   reserved: { type: 0x21, from: 'relay', codec: struct({ token: hex(32), lifetimeS: u32, maxCalls: u16 }) },
   call: { type: 0x22, from: 'relay', codec: struct({ callId: u32 }) },

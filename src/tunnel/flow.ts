@@ -13,6 +13,7 @@ import { Duplex } from 'node:stream'
 import { BywayError } from '../protocol/errors.ts'
 import {
   ackDue,
+  askDue,
   bothOver,
   type FlowMark,
   MAX_EARLY_BYTES,
@@ -20,6 +21,7 @@ import {
   mayBeDone,
   newFlow,
   onAck,
+  onAsk,
   onData,
   onEnd,
   onReset,
@@ -150,7 +152,12 @@ export class FlowStream extends Duplex {
   #sendNew(chunk: Buffer): void {
     this.#countSent(chunk)
     this.#send(chunk)
+    this.#ask()
     this.#allowMore()
+  }
+
+  #ask(): void {
+    if (this.#link !== undefined && askDue(this.#state, this.#keeping.most)) this.#link.send('ask', {})
   }
 
   #countSent(chunk: Buffer): void {
@@ -173,7 +180,12 @@ export class FlowStream extends Duplex {
 
   /** Asks for the next chunk once the link took the last and not too much is unacknowledged. */
   #allowMore(): void {
-    if (!this.#linkReady || this.#waiting !== undefined || this.#written === undefined || this.#keeping.full) return
+    if (!this.#linkReady || this.#waiting !== undefined || this.#written === undefined) return
+    if (this.#keeping.full) {
+      // It may have become so because others keep much by now.
+      this.#ask()
+      return
+    }
     const written = this.#written
     this.#written = undefined
     written()
@@ -232,6 +244,10 @@ export class FlowStream extends Duplex {
       return
     }
     switch (message.name) {
+      case 'ask':
+        onAsk(this.#state)
+        this.#acknowledge()
+        break
       case 'ack':
         this.#keeping.release(onAck(this.#state, Number(message.body.received)))
         this.#allowMore()

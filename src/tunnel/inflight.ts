@@ -7,10 +7,10 @@
  *
  * Pure; the caller passes a monotonic clock in milliseconds.
  */
-import { LEAST_UNACKED_BYTES, MAX_UNACKED_BYTES } from '../protocol/flow.ts'
+import { ASK_STEP_BYTES, LEAST_UNACKED_BYTES, MAX_UNACKED_BYTES } from '../protocol/flow.ts'
 
-/** Acknowledgements come every 256 to 512 KiB and each end's loop needs its turn: a line without delay is full with this. */
-export const LEAST_INFLIGHT_BYTES = 1024 * 1024
+/** Acknowledgements come every {@link ASK_STEP_BYTES} and each end's loop needs its turn: a line without delay is full with this. */
+export const LEAST_INFLIGHT_BYTES = 3 * ASK_STEP_BYTES
 /** Twice what the line carries in a round trip: one is on its way, and what a late acknowledgement would leave idle. */
 const GAIN = 2
 /** The shortest round trip is believed this long, for routes change; then one is taken anew, with little under way that could wait in a queue. */

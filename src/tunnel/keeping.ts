@@ -85,10 +85,14 @@ export class Keeping {
     }
   }
 
+  /** How much may be kept now. */
+  get most(): number {
+    return this.#budget.exhausted ? LEAST_UNACKED_BYTES : MAX_UNACKED_BYTES
+  }
+
   /** Whether no more should be added for now. */
   get full(): boolean {
-    if (this.bytes >= MAX_UNACKED_BYTES) return true
-    return this.bytes >= LEAST_UNACKED_BYTES && this.#budget.exhausted
+    return this.bytes >= this.most
   }
 
   /** The oldest `bytes` need not be kept any more. */

@@ -114,7 +114,7 @@ const HOUR_S = 3_600
 type Forgery = [what: string, code: ErrorCode, forge: (honest: SessionMessage, link: Link, root: RogueRoot) => SessionMessage]
 
 const FORGERIES: Forgery[] = [
-  ['another version', 'PROTOCOL_VERSION', (honest) => ({ ...honest, version: 3 })],
+  ['another version', 'PROTOCOL_VERSION', (honest) => ({ ...honest, version: PROTOCOL_VERSION + 1 })],
   ['another chain', 'CHAIN_MISMATCH', (honest) => ({ ...honest, chainId: 1n })],
   ['another contract', 'CONTRACT_MISMATCH', (honest) => ({ ...honest, channels: `0x${'c1'.repeat(20)}` })],
   ['a leaf that pays somebody else', 'PROOF_NOT_OURS', (honest) => ({ ...honest, payee: `0x${'ab'.repeat(20)}` })],
@@ -233,7 +233,7 @@ test('flow links need the id and the token of an open session', async (t) => {
   for (const [attach, code] of [
     [{ version: PROTOCOL_VERSION, sessionId, token: flip(token) }, 'SESSION_UNKNOWN'],
     [{ version: PROTOCOL_VERSION, sessionId: flip(sessionId), token }, 'SESSION_UNKNOWN'],
-    [{ version: 3, sessionId, token }, 'PROTOCOL_VERSION'],
+    [{ version: PROTOCOL_VERSION + 1, sessionId, token }, 'PROTOCOL_VERSION'],
   ] as const) {
     const link = await dial(w.seller)
     // What it says after that, in the same breath, is not heard: no second guess on one connection.

@@ -5,7 +5,6 @@
  */
 import { randomBytes } from 'node:crypto'
 import { type Hex, toHex } from '../../src/protocol/bytes.ts'
-import { ACK_WITHIN_BYTES } from '../../src/protocol/flow.ts'
 import { EXPORTER_LABEL, type Message, type MessageBody, type MessageName, PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
 import { unitsOf } from '../../src/protocol/price.ts'
 import { buildTree, type FanoutTree, type LeafProof } from '../../src/protocol/tree.ts'
@@ -100,7 +99,6 @@ export class Talk {
   /** Whether it says that it has what came. */
   acknowledges = true
   #flowFrom = 0n
-  #unacknowledged = 0
   #waiting: (() => void) | undefined
 
   constructor(link: Link) {
@@ -110,13 +108,11 @@ export class Talk {
         this.inbox.push(message)
         const { name } = message
         if (name === 'opened') this.#flowFrom = this.received
-        else if (name === 'end' || name === 'reset') this.#acknowledge()
+        else if (name === 'ask' || name === 'end' || name === 'reset') this.#acknowledge()
         this.#waiting?.()
       },
       onData: (chunk) => {
         this.received += BigInt(chunk.length)
-        this.#unacknowledged += chunk.length
-        if (this.#unacknowledged >= ACK_WITHIN_BYTES) this.#acknowledge()
         this.#waiting?.()
       },
       onClose: () => {
@@ -131,7 +127,6 @@ export class Talk {
   }
 
   #acknowledge(): void {
-    this.#unacknowledged = 0
     if (this.acknowledges) this.link.send('ack', { received: this.received - this.#flowFrom })
   }
 

@@ -17,6 +17,7 @@ import {
   MESSAGES,
   type Message,
   type MessageName,
+  PROTOCOL_VERSION,
 } from '../../src/protocol/messages.ts'
 import type { FlowStream, Link } from '../../src/tunnel/index.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
@@ -31,7 +32,7 @@ const reason = { code: 'MESSAGE_UNEXPECTED', message: 'for a test' }
 
 /** One well-formed message of each name, and a frame of payload. */
 const BODIES: { [N in Exclude<MessageName, 'session'>]: Extract<Message, { name: N }>['body'] } = {
-  attach: { version: 2, sessionId: zero(16), token: zero(32) },
+  attach: { version: PROTOCOL_VERSION, sessionId: zero(16), token: zero(32) },
   accepted: { sessionId: zero(16), token: zero(32), base: 0n, window: 0n, last: undefined, carried: { up: 0n, down: 0n } },
   refused: reason,
   pay: statement,
@@ -44,18 +45,19 @@ const BODIES: { [N in Exclude<MessageName, 'session'>]: Extract<Message, { name:
   attached: {},
   open: { flowId: 78, protocol: 0, host: '127.0.0.1', port: 1 },
   opened: {},
-  rejoin: { version: 2, sessionId: zero(16), token: zero(32) },
+  rejoin: { version: PROTOCOL_VERSION, sessionId: zero(16), token: zero(32) },
   rejoined: { cumulative: 0n, window: 0n },
   ack: { received: 0n },
+  ask: {},
   resume: { flowId: 79, received: 0n, over: 0 },
   resumed: { received: 0n, over: 0 },
   extend: { flowId: 80, offer: Buffer.from('no offer') },
-  reserve: { version: 2, nodeKey: zero(32), signature: zero(64) },
+  reserve: { version: PROTOCOL_VERSION, nodeKey: zero(32), signature: zero(64) },
   reserved: { token: zero(32), lifetimeS: 60, maxCalls: 1 },
   call: { callId: 1 },
-  answer: { version: 2, token: zero(32), callId: 1 },
+  answer: { version: PROTOCOL_VERSION, token: zero(32), callId: 1 },
   answered: {},
-  observe: { version: 2, nodeKey: zero(32), port: 0, pin: zero(32) },
+  observe: { version: PROTOCOL_VERSION, nodeKey: zero(32), port: 0, pin: zero(32) },
   observed: { address: '127.0.0.1', port: 1, reached: 0 },
   failed: reason,
   end: {},
@@ -129,7 +131,7 @@ const PROVIDER_STATES: {
     },
     allowed: ['reset', 'data'],
   },
-  'an open flow': { reach: ({ source }, rogue) => rogue.flow(source.port), allowed: ['data', 'end', 'reset', 'ack'] },
+  'an open flow': { reach: ({ source }, rogue) => rogue.flow(source.port), allowed: ['data', 'end', 'reset', 'ack', 'ask'] },
   'a flow after its end': {
     reach: async ({ source }, rogue) => {
       // An origin that says nothing keeps the flow open after our end.
@@ -304,7 +306,7 @@ test('consumer, an open control link: what has no place there ends the session, 
 test('consumer, a flow link: what has no place there ends the link, and the session goes on', async (t) => {
   for (const [state, allowed] of [
     ['opening', ['opened', 'failed']],
-    ['open', ['data', 'end', 'reset', 'ack']],
+    ['open', ['data', 'end', 'reset', 'ack', 'ask']],
     ['idle', []],
   ] as const) {
     for (const name of FROM_PROVIDER) {

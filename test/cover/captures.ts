@@ -10,6 +10,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, type Server, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
+import { PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
 import { HELLO } from '../../src/tunnel/cover/hello.ts'
 import { upgradeRequest } from '../../src/tunnel/cover/proof.ts'
 import { connectLink, createCertificate, type Link, listenTls } from '../../src/tunnel/index.ts'
@@ -131,7 +132,7 @@ export async function openStudio(): Promise<Studio> {
       const { carrier, records } = tapped(listeners[padded ? 0 : 1]!.port)
       const link = await connectLink({ kind: 'tls', host: 'example.org', port: 443, pin: own.pin }, NODE_KEY, { carrier, padded })
       const flow = flowOn(link)
-      link.send('attach', { version: 2, sessionId: `0x${'11'.repeat(16)}`, token: `0x${'22'.repeat(32)}` })
+      link.send('attach', { version: PROTOCOL_VERSION, sessionId: `0x${'11'.repeat(16)}`, token: `0x${'22'.repeat(32)}` })
       await once(flow, 'ready')
       const host = 'abcdefghijklmnopqrstuvwxyz'.repeat(2).slice(0, between(5, 40))
       link.send('open', { flowId: 1, protocol: 0, host, port: 443 })

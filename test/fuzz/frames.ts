@@ -15,6 +15,7 @@ import {
   type MessageBody,
   type MessageName,
   PADDING_TYPE,
+  PROTOCOL_VERSION,
 } from '../../src/protocol/messages.ts'
 import { FlowStream, KeepingBudget, Link, type Wire } from '../../src/tunnel/index.ts'
 import type { Random } from './mutate.ts'
@@ -33,7 +34,7 @@ const words = { code: 'UNPAID', message: 'flows waited for a voucher that did no
 /** One of each: not every message comes in a recording. */
 const SAMPLES: { readonly [N in MessageName]: MessageBody<N> } = {
   session: {
-    version: 2,
+    version: PROTOCOL_VERSION,
     chainId: 31_337n,
     channels: bytes(20),
     payer: bytes(20),
@@ -52,7 +53,7 @@ const SAMPLES: { readonly [N in MessageName]: MessageBody<N> } = {
     latest: { statement, base: 3n << 30n, pricePerGib: 100_000n },
     proof: bytes(64),
   },
-  attach: { version: 2, sessionId: bytes(16), token: bytes(32) },
+  attach: { version: PROTOCOL_VERSION, sessionId: bytes(16), token: bytes(32) },
   accepted: { sessionId: bytes(16), token: bytes(32), base: 0n, window: 262_144n, last: statement, carried: counts },
   refused: words,
   pay: statement,
@@ -65,18 +66,19 @@ const SAMPLES: { readonly [N in MessageName]: MessageBody<N> } = {
   attached: {},
   open: { flowId: 1, protocol: 0, host: 'm\u00fcnchen.example', port: 443 },
   opened: {},
-  rejoin: { version: 2, sessionId: bytes(16), token: bytes(32) },
+  rejoin: { version: PROTOCOL_VERSION, sessionId: bytes(16), token: bytes(32) },
   rejoined: { cumulative: 7n, window: 262_144n },
   ack: { received: 131_072n },
+  ask: {},
   resume: { flowId: 1, received: 70_000n, over: 1 },
   resumed: { received: 1_000n, over: 0 },
   extend: { flowId: 2, offer: Buffer.alloc(400, 7) },
-  reserve: { version: 2, nodeKey: bytes(32), signature: bytes(64) },
+  reserve: { version: PROTOCOL_VERSION, nodeKey: bytes(32), signature: bytes(64) },
   reserved: { token: bytes(32), lifetimeS: 3_600, maxCalls: 32 },
   call: { callId: 7 },
-  answer: { version: 2, token: bytes(32), callId: 7 },
+  answer: { version: PROTOCOL_VERSION, token: bytes(32), callId: 7 },
   answered: {},
-  observe: { version: 2, nodeKey: bytes(32), port: 4433, pin: bytes(32) },
+  observe: { version: PROTOCOL_VERSION, nodeKey: bytes(32), port: 4433, pin: bytes(32) },
   observed: { address: '2001:db8::1', port: 4433, reached: 1 },
   failed: words,
   end: {},

@@ -10,6 +10,7 @@
 import { BywayError } from '../../protocol/errors.ts'
 import {
   ackDue,
+  askDue,
   bothOver,
   type FlowMark,
   type FlowState,
@@ -18,12 +19,13 @@ import {
   mayBeDone,
   newFlow,
   onAck,
+  onAsk,
   onData,
   onEnd,
   onReset,
   onResume,
 } from '../../protocol/flow.ts'
-import { DATA_TYPE, FRAME_HEADER_BYTES, type Message } from '../../protocol/messages.ts'
+import { DATA_TYPE, encodeMessage, FRAME_HEADER_BYTES, type Message } from '../../protocol/messages.ts'
 import { Inbox } from './inbox.ts'
 import { type KeptBudget, KeptBytes } from './kept.ts'
 import type { Task, Timer, Watcher } from './loop.ts'
@@ -178,7 +180,8 @@ export class CarriedFlow implements Watcher, Task {
   push(source: Buffer, at: number, bytes: number): number {
     const { thread, meter, events } = this.#needs
     const { link } = this
-    if (link === undefined || link.blocked || this.#kept.full || this.state.localOver || this.#finished) return -ERRNO.EAGAIN
+    if (link === undefined || link.blocked || this.state.localOver || this.#finished) return -ERRNO.EAGAIN
+    if (this.#mustWait(link)) return -ERRNO.EAGAIN
     for (let done = 0; done < bytes; ) {
       const payload = bytes - done < PIECE_BYTES ? bytes - done : PIECE_BYTES
       const piece = thread.pieces.take()
@@ -189,6 +192,7 @@ export class CarriedFlow implements Watcher, Task {
     }
     meter.count('up', bytes)
     this.state.sent += bytes
+    this.#ask(link)
     link.flush()
     events.onCounted()
     return bytes
@@ -279,7 +283,7 @@ export class CarriedFlow implements Watcher, Task {
       const { link } = this
       if (this.#fd < 0 || this.#sourceOver || this.state.localOver || link === undefined || link.blocked || this.#finished) return
       if (this.#stash !== undefined && !this.#sendStash(link)) return
-      if (!this.#readable || this.#kept.full) return
+      if (!this.#readable || this.#mustWait(link)) return
       if (budget <= 0) {
         this.#needs.thread.loop.again(this)
         return
@@ -354,8 +358,23 @@ export class CarriedFlow implements Watcher, Task {
       sealData(link, piece, FRAME_HEADER_BYTES, payload)
       this.#kept.add(piece, payload)
     }
+    this.#ask(link)
     link.flush()
     events.onCounted()
+    return true
+  }
+
+  /** Asks behind what was sealed what of it arrived, when it is time to. */
+  #ask(link: SealedLink): void {
+    if (!this.opening && askDue(this.state, this.#kept.most)) link.sendFrame(ASK)
+  }
+
+  /** As much is kept as may be: nothing more is sent until the other end, which was asked, acknowledges some of it. */
+  #mustWait(link: SealedLink): boolean {
+    if (!this.#kept.full) return false
+    // It may have become so because others keep much by now.
+    this.#ask(link)
+    link.flush()
     return true
   }
 
@@ -497,6 +516,9 @@ export class CarriedFlow implements Watcher, Task {
       return
     }
     switch (message.name) {
+      case 'ask':
+        onAsk(this.state)
+        break
       case 'ack':
         this.#kept.release(onAck(this.state, Number(message.body.received)))
         this.#needs.thread.loop.again(this)
@@ -719,6 +741,7 @@ export class CarriedFlow implements Watcher, Task {
 }
 
 const HEADER = BigInt(FRAME_HEADER_BYTES)
+const ASK = encodeMessage('ask', {})
 
 /** Writes the frame header in front of the payload and seals both. */
 function sealData(link: SealedLink, memory: Memory, from: number, bytes: number): void {

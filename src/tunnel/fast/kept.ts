@@ -52,9 +52,14 @@ export class KeptBytes {
     this.#pool.give(piece)
   }
 
+  /** How much may be kept now. */
+  get most(): number {
+    const { limit } = this.#inflight
+    return this.#budget.used >= MOST_BYTES ? Math.min(limit, LEAST_UNACKED_BYTES) : limit
+  }
+
   get full(): boolean {
-    if (this.#inflight.full(this.bytes)) return true
-    return this.bytes >= LEAST_UNACKED_BYTES && this.#budget.used >= MOST_BYTES
+    return this.#inflight.full(this.bytes) || this.bytes >= this.most
   }
 
   release(bytes: number): void {
