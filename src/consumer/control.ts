@@ -89,6 +89,11 @@ export class Control {
     return this.#roundTripMs
   }
 
+  /** Of the last few: what the line takes when nobody is busy. */
+  get shortestRoundTripMs(): number | undefined {
+    return this.#recent.length === 0 ? undefined : Math.min(...this.#recent)
+  }
+
   /** Lost while away: what matters is said again after rejoining. */
   send<N extends MessageName>(name: N, body: MessageBody<N>): void {
     this.#link.send(name, body)

@@ -12,6 +12,7 @@ import { dueBytes, markSigned, nextStatement, type Purse, stepBytes } from '../p
 import { signDigest, voucherDigest } from '../protocol/voucher.ts'
 import type { Vault } from '../wallet/vault.ts'
 import type { PayingChannel } from './deposits.ts'
+import { Lead } from './lead.ts'
 
 /** The last bytes of a burst are paid this soon: the provider's own last count needs about as long to come. */
 const FLUSH_MS = 15
@@ -21,6 +22,8 @@ export interface PaymentNeeds {
   separator: Uint8Array
   clock: Clock
   observer: Observer
+  /** What the way to the provider takes there and back, once it is known. */
+  roundTripMs(): number | undefined
   send(statement: Statement): void
   /** The channel cannot pay for what is due, or soon will not: another is needed. */
   onShort(): void
@@ -33,6 +36,8 @@ export class Payments {
   #timer: NodeJS.Timeout | undefined
   #signing: Promise<void> | undefined
   #signingBytes = 0n
+  #signedAtMs = 0
+  readonly #lead = new Lead()
   #held = false
 
   constructor(account: { channel: PayingChannel; sessionId: Hex; purse: Purse }, needs: PaymentNeeds) {
@@ -43,6 +48,11 @@ export class Payments {
   /** Bytes that the voucher under way to the disk pays for. */
   get signingBytes(): bigint {
     return this.#signingBytes
+  }
+
+  /** How many bytes before the window is used up a payment must begin; undefined before the first. */
+  get leadBytes(): bigint | undefined {
+    return this.#signedAtMs === 0 ? undefined : this.#lead.bytes(this.#needs.roundTripMs())
   }
 
   /** Bytes moved or the provider's count came: pay at once if a step is due, else soon. */
@@ -77,6 +87,8 @@ export class Payments {
       const signature = signDigest(digest, channel.privateKey)
       const atMs = this.#needs.clock.nowMs()
       this.#signingBytes = up + down - purse.paidUp - purse.paidDown
+      this.#lead.signed(this.#signingBytes, atMs - this.#signedAtMs)
+      this.#signedAtMs = atMs
       await this.#needs.vault.record({
         kind: 'voucher',
         ...channel.ref,
@@ -89,6 +101,7 @@ export class Payments {
         signature,
         atMs,
       })
+      this.#lead.durable(this.#needs.clock.nowMs() - atMs)
       markSigned(purse, statement)
       this.#signingBytes = 0n
       this.#needs.observer.count('vouchers')

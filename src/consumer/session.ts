@@ -155,6 +155,7 @@ export class ConsumerSession {
     this.#payments = new Payments(this.#account(), {
       ...needs,
       separator,
+      roundTripMs: () => this.#control.shortestRoundTripMs,
       send: (statement) => {
         this.#control.send('pay', statement)
         this.#lastStatement = statement
@@ -291,7 +292,10 @@ export class ConsumerSession {
     return new FastFlows(plane, {
       ...needs,
       fresh: (signal) => this.#pool.fresh(this.#credentials, signal),
-      untilPayment: () => promptBytes(this.#purse, this.#payments.signingBytes),
+      untilPayment: () => {
+        const { signingBytes: signing, leadBytes: lead } = this.#payments
+        return promptBytes(this.#purse, { signing, lead })
+      },
       onEnded: (inOrder, count) => this.#needs.observer.count('flows', count, { result: inOrder ? 'ok' : 'CONNECTION_RESET' }),
       onDead: (error) => this.fail(error),
     })

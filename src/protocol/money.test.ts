@@ -185,13 +185,17 @@ test('what is paid on a provider’s word is bounded over the whole acquaintance
   )
 })
 
-test('the next payment waits for half a window beside what a voucher under way pays for, and for a step at least', () => {
+test('the next payment waits as long as the rest of the window lasts until it has arrived, beside what a voucher under way pays for', () => {
   const window = MAX_WINDOW_BYTES
   const purse = newPurse({ base: 0n, pricePerGib: 1n, cap: 10n ** 12n, cumulative: 0n, paidBefore: 0n, disputedBefore: 0n, window })
-  assert.equal(promptBytes(purse, 0n), window / 2n)
+  const prompt = (lead: bigint | undefined, signing = 0n) => promptBytes(purse, { signing, lead })
+  assert.equal(prompt(undefined), window / 2n, 'nobody knows how long a voucher takes')
+  assert.equal(prompt(0n), (window * 3n) / 4n, 'a quarter is left whatever happens')
+  assert.equal(prompt(window / 3n), window - window / 3n)
+  assert.equal(prompt(window), window / 2n, 'a slow line is paid for twice a window')
   purse.received += window / 4n
-  assert.equal(promptBytes(purse, 0n), window / 4n, 'a quarter is due already')
-  assert.equal(promptBytes(purse, window / 4n), window / 2n, 'and is being paid')
+  assert.equal(prompt(undefined), window / 4n, 'a quarter is due already')
+  assert.equal(prompt(undefined, window / 4n), window / 2n, 'and is being paid')
   purse.received += window
-  assert.equal(promptBytes(purse, 0n), window / 8n, 'never less than a step')
+  assert.equal(prompt(0n), window / 8n, 'never less than a step')
 })

@@ -142,10 +142,13 @@ export function stepBytes(purse: Purse): bigint {
 
 /**
  * Bytes after which a payment waits no longer, where somebody else counts and is asked now and then: on the fastest lines a voucher a step would be
- * five hundred a second. The other half of the window lasts until this voucher has arrived. `signing`: due bytes that a voucher under way covers.
+ * five hundred a second. What is left of the window then lasts until this voucher has arrived: a quarter, or as much as goes by meanwhile (`lead`) up
+ * to half; half where that is not known. `signing`: due bytes that a voucher under way covers.
  */
-export function promptBytes(purse: Purse, signing: bigint): bigint {
-  return most(purse.window / 2n - (dueBytes(purse) - signing), stepBytes(purse))
+export function promptBytes(purse: Purse, { signing, lead }: { signing: bigint; lead: bigint | undefined }): bigint {
+  const { window } = purse
+  const left = most(window / 4n, least(lead ?? window, window / 2n))
+  return most(window - left - (dueBytes(purse) - signing), stepBytes(purse))
 }
 
 /**
