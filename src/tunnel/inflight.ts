@@ -10,7 +10,7 @@
 import { ASK_STEP_BYTES, LEAST_UNACKED_BYTES, MAX_UNACKED_BYTES } from '../protocol/flow.ts'
 
 /** Acknowledgements come every {@link ASK_STEP_BYTES} and each end's loop needs its turn: a line without delay is full with this. */
-export const LEAST_INFLIGHT_BYTES = 3 * ASK_STEP_BYTES
+export const LEAST_INFLIGHT_BYTES = 2 * ASK_STEP_BYTES
 /** Twice what the line carries in a round trip: one is on its way, and what a late acknowledgement would leave idle. */
 const GAIN = 2
 /** The shortest round trip is believed this long, for routes change; then one is taken anew, with little under way that could wait in a queue. */

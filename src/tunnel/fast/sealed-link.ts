@@ -40,6 +40,8 @@ const AT_ONCE_BYTES = PIECE_BYTES
 const MAX_WAITING_BYTES = 16 * 1024 * 1024
 /** Idle pieces kept of each kind, half a megabyte each: a few busy flows at once. */
 const IDLE_PIECES = 8
+/** Beginnings of records, which wait for the rest: most reads of a busy link end in one. */
+const PARTIAL_PIECES = 64
 /** Payload that is kept until it is acknowledged comes and goes all the time: 16 MiB, what sixteen busy flows have on their way. */
 const KEPT_PIECES = 256
 
@@ -56,6 +58,8 @@ export class Thread {
   readonly loop: Loop
   readonly input: Pool
   readonly output: Pool
+  /** The beginning of a record each. */
+  readonly partials: Pool
   /** Payload on its way into a link, room for its frame header in front. */
   readonly pieces: Pool
   readonly small: Memory
@@ -65,6 +69,7 @@ export class Thread {
     this.loop = loop
     this.input = new Pool(native, INPUT_BYTES + MAX_RECORD_BYTES, IDLE_PIECES)
     this.output = new Pool(native, OUTPUT_BYTES, IDLE_PIECES)
+    this.partials = new Pool(native, MAX_RECORD_BYTES, PARTIAL_PIECES)
     this.pieces = new Pool(native, FRAME_HEADER_BYTES + PIECE_BYTES + 16, KEPT_PIECES)
     this.small = native.allocate(MAX_RECORD_BYTES)
   }
@@ -106,7 +111,7 @@ export class SealedLink implements Task {
   #closed = false
   #plain = false
   /** The beginning of a record, or plaintext heard before the handover: what the next read goes on from. */
-  #partial: Buffer | undefined
+  #partial: { memory: Memory; bytes: number } | undefined
   #unread: Buffer | undefined
   #out: Waiting[] = []
   #writable = true
@@ -135,7 +140,7 @@ export class SealedLink implements Task {
       },
       isOver: () => this.#closed,
     })
-    if (standing.partial.length > 0) this.#partial = standing.partial
+    if (standing.partial.length > 0) this.#keepPartial(standing.partial)
     if (standing.unread.length > 0) this.#unread = standing.unread
   }
 
@@ -225,12 +230,12 @@ export class SealedLink implements Task {
         return
       }
       if (this.#partial !== undefined) {
-        fill = this.#partial.copy(memory.bytes)
-        this.#partial = undefined
+        fill = this.#partial.memory.bytes.copy(memory.bytes, 0, 0, this.#partial.bytes)
+        this.#forgetPartial()
       }
       const count = this.#readable ? this.#carrier.read(memory, fill, most) : -ERRNO.EAGAIN
       if (count <= 0) {
-        if (fill > 0) this.#partial = Buffer.from(memory.bytes.subarray(0, fill))
+        if (fill > 0) this.#keepPartial(memory.bytes.subarray(0, fill))
         if (count === -ERRNO.EINTR) {
           this.#thread.loop.again(this)
           return
@@ -254,7 +259,7 @@ export class SealedLink implements Task {
           if (this.#closed || closed) break
         }
       })
-      if (at < end && !closed && !this.#closed && failure === undefined) this.#partial = Buffer.from(memory.bytes.subarray(at, end))
+      if (at < end && !closed && !this.#closed && failure === undefined) this.#keepPartial(memory.bytes.subarray(at, end))
       // Also to one that just lost the link, and before what cannot be read: what came before that is counted, and must be delivered.
       kept = (this.#owner ?? this.#last)?.onBatch(memory) ?? false
       if (failure !== undefined) throw failure
@@ -264,6 +269,19 @@ export class SealedLink implements Task {
     } finally {
       if (!kept) input.give(memory)
     }
+  }
+
+  #keepPartial(beginning: Uint8Array): void {
+    const memory = this.#thread.partials.take()
+    // One that says it is longer than any record may be is refused by its header.
+    const bytes = Math.min(beginning.length, MAX_RECORD_BYTES)
+    memory.bytes.set(beginning.subarray(0, bytes))
+    this.#partial = { memory, bytes }
+  }
+
+  #forgetPartial(): void {
+    if (this.#partial !== undefined) this.#thread.partials.give(this.#partial.memory)
+    this.#partial = undefined
   }
 
   #hear(memory: Memory, start: number, bytes: number): void {
@@ -409,7 +427,7 @@ export class SealedLink implements Task {
     this.#closed = true
     for (const { memory } of this.#out) this.#thread.output.give(memory)
     this.#out = []
-    this.#partial = undefined
+    this.#forgetPartial()
     this.#unread = undefined
     this.#carrier.close()
     this.#sealer.free()
