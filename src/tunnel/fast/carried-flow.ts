@@ -301,9 +301,8 @@ export class CarriedFlow implements Watcher, Task {
     let most = budget
     if (this.opening) most = Math.min(budget, MAX_EARLY_BYTES - this.#kept.bytes)
     else if (side === 'provider') {
-      const wanted = most
-      most = meter.room(wanted)
-      if (most === 0 && waiters.wait(this, 1)) most = meter.room(wanted)
+      most = meter.room(most)
+      if (most === 0) waiters.wait(this, 1)
     }
     if (most <= 0) return -1
     const vector = vectorOf(thread)
@@ -336,7 +335,10 @@ export class CarriedFlow implements Watcher, Task {
     const { pieces, bytes } = this.#stash!
     if (side === 'provider') {
       // Only this thread takes, so there is room for what was asked for, unless the meter was closed meanwhile.
-      if (meter.room(bytes) < bytes && !waiters.wait(this, bytes)) return false
+      if (meter.room(bytes) < bytes) {
+        waiters.wait(this, bytes)
+        return false
+      }
       if (!meter.takeAll('down', bytes)) {
         this.#needs.thread.loop.again(this)
         return false
@@ -444,7 +446,7 @@ export class CarriedFlow implements Watcher, Task {
       this.#granted += taken
       this.delivered += taken
       if (taken > 0) events.onCounted()
-      if (taken < wanted && waiters.wait(this, 1)) this.#needs.thread.loop.again(this)
+      if (taken < wanted) waiters.wait(this, 1)
     } else this.#granted = inbox.bytes
     if (this.#inside !== undefined) this.#inside.onPayload(false)
     while (this.#granted > 0 && this.#writable && this.#fd >= 0) this.#writeOnce(inbox)

@@ -17,7 +17,7 @@ function world() {
         ran.push(name)
         const taken = meter.take('down', wanted)
         self.progress += taken
-        if (waiters.wait(self, 1)) tasks.add(self)
+        waiters.wait(self, 1)
       },
     }
     return self
@@ -35,7 +35,8 @@ function world() {
 
 test('whoever waits is woken in order, in the loop and not at once, and the meter says whether anybody waits', () => {
   const { meter, waiters, tasks, flow, settle } = world()
-  for (const name of ['a', 'b', 'c']) assert.equal(waiters.wait(flow(name, 10), 1), false)
+  for (const name of ['a', 'b', 'c']) waiters.wait(flow(name, 10), 1)
+  assert.equal(tasks.size, 0)
   assert.equal(meter.waiting, true)
   meter.give(10n)
   waiters.wake()
@@ -66,11 +67,22 @@ test('room that comes in this moment is not missed, and who is gone is not woken
   const { meter, waiters, tasks, flow } = world()
   meter.give(5n)
   const [here, gone] = [flow('here', 1), flow('gone', 1)]
-  assert.equal(waiters.wait(here, 5), true)
+  waiters.wait(here, 5)
   assert.equal(meter.waiting, false)
-  assert.equal(waiters.wait(gone, 6), false)
+  assert.deepEqual([...tasks], [here])
+  waiters.wait(gone, 6)
   waiters.delete(gone)
   assert.equal(meter.waiting, false)
   waiters.wake()
-  assert.equal(tasks.size, 0)
+  assert.deepEqual([...tasks], [here])
+})
+
+test('one that waits for both directions runs when room for one of them came in this moment: the other would never be tried', () => {
+  const { meter, waiters, tasks, flow } = world()
+  const both = flow('both', 1)
+  waiters.wait(both, 10)
+  // What came is for the other direction, and whoever gave it looked before anybody waited.
+  meter.give(5n)
+  waiters.wait(both, 1)
+  assert.deepEqual([...tasks], [both])
 })

@@ -27,16 +27,19 @@ export class Waiters {
     this.#loop = loop
   }
 
-  /** Until there is room for `bytes`. True when there is after all: it may have come in this moment, and nobody would tell again. */
-  wait(waiter: Waiter, bytes: number): boolean {
+  /**
+   * Until there is room for `bytes`, then it runs; also when that came in this moment, which nobody would tell again. It may wait for both of its
+   * directions: whatever it waits for, it tries all of it when it runs.
+   */
+  wait(waiter: Waiter, bytes: number): void {
     const hadSome = waiter.progress > (this.#woken.get(waiter) ?? Number.POSITIVE_INFINITY)
     this.#waiting.delete(waiter)
     this.#behind.delete(waiter)
     ;(hadSome ? this.#behind : this.#waiting).add(waiter)
     this.#meter.setWaiting(true)
-    if (this.#meter.room(bytes) < bytes) return false
+    if (this.#meter.room(bytes) < bytes) return
     this.#leave(waiter)
-    return true
+    this.#loop.again(waiter)
   }
 
   /** It waits no more, and will not again. */
