@@ -39,6 +39,8 @@ import type { Waiters } from './waiters.ts'
 const TURN_BYTES = PIECES_A_TURN * PIECE_BYTES
 /** The same in the moment something comes, before all that came was looked at: an answer, or the beginning of more. */
 const AT_ONCE_BYTES = PIECE_BYTES
+/** So many pieces of memory may be full of what is not taken: 16 MiB. */
+const MOST_HELD = 32
 /** After a reset nothing has to be delivered any more: a few round trips, and whatever still fills the line. */
 const RESET_LIMIT_MS = 30_000
 /** After an orderly end the last bytes may wait in front of a socket that is read slowly; TCP itself would wait for ever. */
@@ -432,7 +434,15 @@ export class CarriedFlow implements Watcher, Task {
     this.#borrowed = true
     this.#deliver()
     this.#borrowed = false
-    return this.#inbox !== undefined
+    return this.#inbox !== undefined && !this.#moveOut(this.#inbox)
+  }
+
+  /** A few flows that are held back may keep what was read where it is. When there are many each keeps what it has, and not half a megabyte. */
+  #moveOut(inbox: Inbox): boolean {
+    const { input, native } = this.#needs.thread
+    if (input.out <= MOST_HELD) return false
+    inbox.moveTo(native.allocate(inbox.bytes))
+    return true
   }
 
   /** Writes what waits, as far as it is paid for and the socket takes it. */
@@ -469,7 +479,7 @@ export class CarriedFlow implements Watcher, Task {
     const inbox = this.#inbox
     this.#inbox = undefined
     this.#setHeld(false)
-    if (inbox !== undefined && !this.#borrowed) this.#needs.thread.input.give(inbox.memory)
+    if (inbox !== undefined && !inbox.moved && !this.#borrowed) this.#needs.thread.input.give(inbox.memory)
   }
 
   /** Whether bytes stand still here because nobody takes them. */

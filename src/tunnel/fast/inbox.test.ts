@@ -8,8 +8,9 @@ import { loadNative } from './native.ts'
 
 const native = loadNative()
 
-test('however it is taken, it comes whole and in order, and is never more than was asked for', () => {
+test('however it is taken, and wherever it moved meanwhile, it comes whole and in order, and is never more than was asked for', () => {
   const random = seeded(7)
+  let moves = 0
   const vector = new Vector(native, 8)
   const target = native.allocate(4_096)
   const [memory, other] = [native.allocate(65_536), native.allocate(65_536)]
@@ -28,6 +29,12 @@ test('however it is taken, it comes whole and in order, and is never more than w
     const taken: Buffer[] = []
     while (inbox.bytes > 0) {
       const most = 1 + random(4_000)
+      if (!inbox.moved && random(20) === 0) {
+        inbox.moveTo(native.allocate(inbox.bytes))
+        // Where it was somebody else writes.
+        memory.bytes.fill(0)
+        moves++
+      }
       if (random(2) === 0) {
         const copied = inbox.copyTo(target, 0, most)
         assert.equal(copied, Math.min(most, inbox.bytes + copied))
@@ -39,13 +46,14 @@ test('however it is taken, it comes whole and in order, and is never more than w
       assert.ok(vector.bytes > 0 && vector.bytes <= most)
       // As a socket would: a part of what it was shown.
       const written = 1 + random(vector.bytes)
-      const before = new Inbox(memory, placesOf(vector, memory.address), vector.bytes)
+      const before = new Inbox(inbox.memory, placesOf(vector, inbox.memory.address), vector.bytes)
       assert.equal(before.copyTo(other, 0, written), written)
       taken.push(Buffer.from(other.bytes.subarray(0, written)))
       inbox.drop(written)
     }
     assert.deepEqual(Buffer.concat(taken), expected)
   }
+  assert.ok(moves > 10)
 })
 
 /** What a vector shows, as places in the memory at `address`. */

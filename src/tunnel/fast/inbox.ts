@@ -1,13 +1,18 @@
-/** Payload that waits for whoever takes it, where its link opened it: places in one piece of memory, taken from the front. */
+/**
+ * Payload that waits for whoever takes it, where its link opened it: places in one piece of memory, taken from the front. What waits long may move to
+ * memory of its own size.
+ */
 import type { Vector } from './memory.ts'
 import type { Memory } from './native.ts'
 
 export class Inbox {
-  readonly memory: Memory
+  memory: Memory
   /** What is left. */
   bytes: number
+  /** The memory is nobody else's. */
+  moved = false
   /** Pairs of place and length; those before `#at` are taken. */
-  readonly #places: number[]
+  #places: number[]
   #at = 0
 
   constructor(memory: Memory, places: number[], bytes: number) {
@@ -21,6 +26,17 @@ export class Inbox {
     for (let i = this.#at; i < this.#places.length && vector.bytes < most && !vector.full; i += 2) {
       vector.add(this.memory.address + BigInt(this.#places[i]!), Math.min(this.#places[i + 1]!, most - vector.bytes))
     }
+  }
+
+  /** What is left goes to `memory`, which has room for it; where it was is free. */
+  moveTo(memory: Memory): void {
+    const { bytes } = this
+    this.copyTo(memory, 0, bytes)
+    this.memory = memory
+    this.bytes = bytes
+    this.#places = [0, bytes]
+    this.#at = 0
+    this.moved = true
   }
 
   /** Moves its first bytes to `at`, at most so many. Returns how many. */

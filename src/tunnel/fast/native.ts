@@ -50,7 +50,12 @@ const IPPROTO_TCP = 6n
 const TCP_NODELAY = 1n
 const SHUT_WR = 1n
 const MSG_NOSIGNAL_DONTWAIT = 0x4000n | 0x40n
+const MADV_DONTNEED = 4n
+const MADV_HUGEPAGE = 14n
 const EFD_FLAGS = 0x800n | 0x80000n
+
+/** Where huge pages are larger, none fits a slab, and ordinary ones do. */
+const HUGE_PAGE_BYTES = 2 * 1024 * 1024
 
 // --- Numbers of OpenSSL's EVP interface. ---
 const CTRL_AEAD_GET_TAG = 16n
@@ -79,6 +84,7 @@ const FUNCTIONS = {
   setsockopt: 5,
   getsockopt: 5,
   fcntl: 3,
+  madvise: 3,
   EVP_CIPHER_fetch: 3,
   EVP_CIPHER_CTX_new: 0,
   EVP_CIPHER_CTX_free: 1,
@@ -145,6 +151,16 @@ function createNative(ffi: Ffi) {
     const bytes = Buffer.allocUnsafeSlow(size)
     return { bytes, address: ffi.getRawPointer(bytes) }
   }
+  /** So many bytes in huge pages where the system has them: aligned, and nothing is touched before it is used. */
+  const allocateHuge = (size: number): Memory => {
+    const bytes = Buffer.allocUnsafeSlow(size + HUGE_PAGE_BYTES)
+    const start = ffi.getRawPointer(bytes)
+    const skip = (HUGE_PAGE_BYTES - Number(start % BigInt(HUGE_PAGE_BYTES))) % HUGE_PAGE_BYTES
+    const memory = { bytes: bytes.subarray(skip, skip + size), address: start + BigInt(skip) }
+    // A system without huge pages refuses, and nothing is lost.
+    f.madvise(memory.address, BigInt(size), MADV_HUGEPAGE)
+    return memory
+  }
   /** Small arguments that a call reads or fills at once. One thread uses them, one call at a time. */
   const scratch = allocate(256)
   const outLength = allocate(16)
@@ -161,6 +177,11 @@ function createNative(ffi: Ffi) {
 
   return {
     allocate,
+    allocateHuge,
+    /** The pages of what {@link allocateHuge} gave go back to the system; what was in them is gone, and it may be used again. */
+    giveBack(memory: Memory): void {
+      f.madvise(memory.address, BigInt(memory.bytes.length), MADV_DONTNEED)
+    },
 
     // --- Descriptors and sockets. Descriptors made here do not block and do not outlive an exec. ---
     close,

@@ -38,12 +38,11 @@ const OUTPUT_BYTES = INPUT_BYTES + 4_096
 const AT_ONCE_BYTES = PIECE_BYTES
 /** Small messages behind what the peer does not read; more than this is a peer that only makes us talk. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024
-/** Idle pieces kept of each kind, half a megabyte each: a few busy flows at once. */
-const IDLE_PIECES = 8
-/** Beginnings of records, which wait for the rest: most reads of a busy link end in one. */
-const PARTIAL_PIECES = 64
-/** Payload that is kept until it is acknowledged comes and goes all the time: 16 MiB, what sixteen busy flows have on their way. */
-const KEPT_PIECES = 256
+/** What small messages go through, and the beginnings of records of a few links. */
+const PIECES_AT_REST = 2
+const PARTIALS_AT_REST = 8
+/** Memory that was not used for this long goes back to the system: longer than the pause between two pages of a site. */
+const REST_MS = 10_000
 
 /** What carries a link's bytes: a socket, or a flow through another hop. Results are counts or negated errnos; 0 read is the end. */
 export interface Carrier {
@@ -67,11 +66,17 @@ export class Thread {
   constructor(native: Native, loop: Loop) {
     this.native = native
     this.loop = loop
-    this.input = new Pool(native, INPUT_BYTES + MAX_RECORD_BYTES, IDLE_PIECES)
-    this.output = new Pool(native, OUTPUT_BYTES, IDLE_PIECES)
-    this.partials = new Pool(native, MAX_RECORD_BYTES, PARTIAL_PIECES)
-    this.pieces = new Pool(native, FRAME_HEADER_BYTES + PIECE_BYTES + 16, KEPT_PIECES)
+    this.input = new Pool(native, INPUT_BYTES + MAX_RECORD_BYTES, 1)
+    this.output = new Pool(native, OUTPUT_BYTES, 1)
+    this.partials = new Pool(native, MAX_RECORD_BYTES, PARTIALS_AT_REST)
+    this.pieces = new Pool(native, FRAME_HEADER_BYTES + PIECE_BYTES + 16, PIECES_AT_REST)
     this.small = native.allocate(MAX_RECORD_BYTES)
+    this.#rest()
+  }
+
+  #rest(): void {
+    for (const pool of [this.input, this.output, this.partials, this.pieces]) pool.rest()
+    this.loop.after(REST_MS, () => this.#rest())
   }
 }
 
