@@ -222,13 +222,13 @@ export async function throughLink(
   return error === undefined ? 'accepted' : refused(error, LINK_CODES)
 }
 
-/** What was said on each flow of a link, after the words that opened it. */
+/** What was said on each flow of a link, after the words that opened it; without acknowledgements, which are of what another owner sent. */
 function flowsOf(said: Buffer): Buffer[] {
   const opening: readonly number[] = [MESSAGES.open.type, MESSAGES.opened.type]
   const flows: Buffer[][] = []
   for (const { type, payload } of framesOf(said)) {
     if (opening.includes(type)) flows.push([])
-    else flows.at(-1)?.push(frameHeader(type, payload.length), payload)
+    else if (type !== MESSAGES.ack.type) flows.at(-1)?.push(frameHeader(type, payload.length), payload)
   }
   return flows.map((parts) => Buffer.concat(parts)).filter(({ length }) => length > 0)
 }

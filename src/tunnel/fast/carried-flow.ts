@@ -39,7 +39,7 @@ import type { Waiters } from './waiters.ts'
 const TURN_BYTES = PIECES_A_TURN * PIECE_BYTES
 /** The same in the moment something comes, before all that came was looked at: an answer, or the beginning of more. */
 const AT_ONCE_BYTES = PIECE_BYTES
-/** So many pieces of memory may be full of what is not taken: 16 MiB. */
+/** So many pieces of memory may be full of what is not taken: 24 MiB. */
 const MOST_HELD = 32
 /** After a reset nothing has to be delivered any more: a few round trips, and whatever still fills the line. */
 const RESET_LIMIT_MS = 30_000
@@ -437,7 +437,7 @@ export class CarriedFlow implements Watcher, Task {
     return this.#inbox !== undefined && !this.#moveOut(this.#inbox)
   }
 
-  /** A few flows that are held back may keep what was read where it is. When there are many each keeps what it has, and not half a megabyte. */
+  /** A few flows that are held back may keep what was read where it is. When there are many each keeps what it has, and not the most that is read at once. */
   #moveOut(inbox: Inbox): boolean {
     const { input, native } = this.#needs.thread
     if (input.out <= MOST_HELD) return false

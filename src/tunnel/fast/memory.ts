@@ -7,7 +7,7 @@
  */
 import type { Memory, Native } from './native.ts'
 
-/** Two huge pages: one piece in sixty-four is lost to the end of a slab. */
+/** Two huge pages, for sixty-three pieces of payload or five of what is read at once. */
 const SLAB_BYTES = 4 * 1024 * 1024
 /** Pieces begin on a cache line of their own. */
 const LINE_BYTES = 64
