@@ -33,6 +33,13 @@ test('a disk that became slow is noticed within a few vouchers', () => {
   assert.ok(lead.bytes(0)! > 15n * MEBI)
 })
 
+test('a pause says nothing of the pace', () => {
+  const lead = after(50, 8, 1)
+  const before = lead.bytes(20)
+  lead.signed(8n * MEBI, 60_000)
+  assert.equal(lead.bytes(20), before)
+})
+
 test('two vouchers in one millisecond are no endless pace', () => {
   const lead = after(1, 0, 0)
   assert.ok(lead.bytes(1)! <= 9n * MEBI)

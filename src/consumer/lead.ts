@@ -5,12 +5,15 @@
 
 /** Of each new observation: half of what is believed is two vouchers old. */
 const WEIGHT = 0.3
+/** Longer without a voucher, and before the first: nothing moved, which says nothing of the pace. */
+const PAUSE_MS = 1_000
 export class Lead {
   #bytesPerMs: number | undefined
   #diskMs = 0
 
   /** A voucher for `bytes` is signed, `sinceMs` after the one before. */
   signed(bytes: bigint, sinceMs: number): void {
+    if (sinceMs > PAUSE_MS) return
     const now = Number(bytes) / Math.max(sinceMs, 1)
     this.#bytesPerMs = this.#bytesPerMs === undefined ? now : this.#bytesPerMs + WEIGHT * (now - this.#bytesPerMs)
   }

@@ -2,12 +2,16 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { DATA_TYPE, MAX_DATA_BYTES, MAX_MESSAGE_BYTES, MESSAGES, PADDING_TYPE } from '../../src/protocol/messages.ts'
+import { DATA_TYPE, MAX_DATA_BYTES, MAX_MESSAGE_BYTES, MESSAGES, PADDING_TYPE, PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
 import { REASON_CODES } from '../../src/wallet/ledger.ts'
 import { CLOSE_REASONS } from '../../src/wallet/records.ts'
 
 const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8')
 const rows = [...page.matchAll(/^\| (\w+) \| (0x[0-9a-f]{2}) \| (\w+) \|/gm)].map(([, name, type, from]) => `${name} ${type} ${from}`)
+
+test('the docs are of the version the code speaks', () => {
+  assert.ok(page.includes(`Version ${PROTOCOL_VERSION}.`))
+})
 
 test('the message table of the docs is the message table of the code', () => {
   const inCode = Object.entries(MESSAGES).map(([name, { type, from }]) => `${name} 0x${type.toString(16).padStart(2, '0')} ${from}`)
