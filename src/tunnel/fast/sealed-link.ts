@@ -41,8 +41,11 @@ const MAX_WAITING_BYTES = 16 * 1024 * 1024
 /** What small messages go through, and the beginnings of records of a few links. */
 const PIECES_AT_REST = 2
 const PARTIALS_AT_REST = 8
-/** Memory that was not used for this long goes back to the system: longer than the pause between two pages of a site. */
-const REST_MS = 10_000
+/**
+ * Memory that was not used for this long goes back to the system. Using it again costs a fraction of a millisecond a huge page, all at once when a burst comes:
+ * longer than most pauses in what a person does.
+ */
+const REST_MS = 60_000
 
 /** What carries a link's bytes: a socket, or a flow through another hop. Results are counts or negated errnos; 0 read is the end. */
 export interface Carrier {
