@@ -7,6 +7,7 @@
 const WEIGHT = 0.3
 /** Longer without a voucher, and before the first: nothing moved, which says nothing of the pace. */
 const PAUSE_MS = 1_000
+
 export class Lead {
   #bytesPerMs: number | undefined
   #diskMs = 0

@@ -50,7 +50,7 @@ export class Payments {
     return this.#signingBytes
   }
 
-  /** How many bytes before the window is used up a payment must begin; undefined before the first. */
+  /** How many bytes before the window is used up a payment must begin; undefined before the first, when there may be no control link yet. */
   get leadBytes(): bigint | undefined {
     return this.#signedAtMs === 0 ? undefined : this.#lead.bytes(this.#needs.roundTripMs())
   }

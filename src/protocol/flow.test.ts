@@ -151,6 +151,12 @@ test('an answer is asked for when half of what may be kept went by, and on a lin
   assert.ok(askDue(flow, 2_000), 'others keep much by now: less may be kept')
 })
 
+test('after the last word nothing is asked: everything is acknowledged to it, and a question behind it would end the link', () => {
+  const flow = { ...newFlow(), sent: MOST, localOver: true }
+  assert.ok(!askDue(flow, MOST))
+  assert.ok(askDue({ ...flow, localOver: false }, MOST), 'control')
+})
+
 test('after a break it is asked again: the answer was lost with the link', () => {
   const flow = { ...newFlow(), sent: MOST }
   assert.ok(askDue(flow, MOST))

@@ -81,9 +81,11 @@ export function onAsk(flow: FlowState): void {
 
 /**
  * Whether to ask the other end what arrived, now that everything sent so far is on the link: when half of the `most` bytes that may be kept went by
- * since it was last asked, or acknowledged. So an answer is always under way before the sender must stop. Asked once: it counts as asked.
+ * since it was last asked, or acknowledged. So an answer is always under way before the sender must stop. Asked once: it counts as asked. Never after
+ * our last word, to which everything is acknowledged unasked.
  */
 export function askDue(flow: FlowState, most: number): boolean {
+  if (flow.localOver) return false
   const step = Math.min(most / 2, ASK_STEP_BYTES)
   if (flow.sent - Math.max(flow.asked, flow.acked) < step) return false
   flow.asked = flow.sent

@@ -29,14 +29,17 @@ export class Pool {
   readonly #slabs: Slab[] = []
   readonly #slabOf = new Map<Memory, Slab>()
   readonly #free: Memory[] = []
-  /** Pieces that somebody has. */
-  out = 0
 
   /** Of pieces of `size` bytes; the `first` few lie together in ordinary pages. */
   constructor(native: Native, size: number, first: number) {
     this.#native = native
     this.#size = size
     this.#first = first
+  }
+
+  /** Pieces that somebody has. */
+  get out(): number {
+    return this.#slabOf.size - this.#free.length
   }
 
   take(): Memory {
@@ -46,13 +49,11 @@ export class Pool {
     slab.free--
     slab.used = true
     slab.empty = false
-    this.out++
     return memory
   }
 
   give(memory: Memory): void {
     this.#slabOf.get(memory)!.free++
-    this.out--
     this.#free.push(memory)
   }
 
@@ -61,7 +62,7 @@ export class Pool {
     const isFirst = this.#slabs.length === 0
     const memory = isFirst ? this.#native.allocate(this.#first * step) : this.#native.allocateHuge(SLAB_BYTES)
     const pieces = Math.floor(memory.bytes.length / step)
-    const slab = { memory, pieces, free: pieces, used: false, empty: isFirst }
+    const slab = { memory, pieces, free: pieces, used: false, empty: false }
     this.#slabs.push(slab)
     for (let i = pieces - 1; i >= 0; i--) {
       const piece = { bytes: memory.bytes.subarray(i * step, i * step + this.#size), address: memory.address + BigInt(i * step) }
