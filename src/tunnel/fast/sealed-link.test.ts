@@ -32,3 +32,16 @@ test('a link that was handed over in the middle of a record longer than any may 
   assert.deepEqual([thread.partials.out, thread.input.out, thread.output.out], [0, 0, 0], 'all memory is back')
   loop.close()
 })
+
+test('a link that ends in the middle of a record gives its memory back', () => {
+  const loop = new Loop(native)
+  const thread = new Thread(native, loop)
+  const traffic = () => ({ suite: 'TLS_AES_128_GCM_SHA256', secret: randomBytes(32), sequence: 0 })
+  const carrier = { read: () => -ERRNO.EAGAIN, send: (_m: unknown, _at: number, bytes: number) => bytes, close: () => {} }
+  const partial = Buffer.from([23, 3, 3, 0, 100, 1, 2, 3])
+  const link = new SealedLink(thread, carrier, { send: traffic(), receive: traffic(), unread: Buffer.alloc(0), partial })
+  assert.equal(thread.partials.out, 1)
+  link.destroy(undefined)
+  assert.equal(thread.partials.out, 0)
+  loop.close()
+})
