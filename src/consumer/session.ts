@@ -390,10 +390,10 @@ export class ConsumerSession {
 
   #diverged(stated: { up: bigint; down: bigint }): void {
     const { nodeKey } = this.offer.body
+    const { sent, received, paidUp, paidDown, widest } = this.#purse
+    const facts = { up: stated.up, down: stated.down, sent, received, paid: paidUp + paidDown, window: widest }
     this.#needs.observer.warn('METER_DIVERGED', { provider: nodeKey })
-    this.fail(
-      new BywayError('METER_DIVERGED', 'the provider counted other bytes than arrived', { facts: { up: stated.up, down: stated.down } }),
-    )
+    this.fail(new BywayError('METER_DIVERGED', 'the provider counted other bytes than arrived', { facts }))
   }
 
   #onMessage(message: Message): void {

@@ -361,9 +361,10 @@ export class ProviderSession {
         this.#needs.observer.count('vouchers')
         acceptStatement(this.till, statement, this.window())
         this.#stall.end()
+        // Said before it is used: what flows that waited carry now is counted to the consumer at once, and must not be more than it heard of.
+        this.#acknowledging.durable(statement, this.till.window)
         this.#gate.release()
         this.#lend()
-        this.#acknowledging.durable(statement, this.till.window)
       }
     } catch (thrown) {
       this.fail(asBywayError(thrown, 'DISK_FAILED'))

@@ -13,6 +13,7 @@ import { seeded } from '../fuzz/mutate.ts'
 import { heapBytes } from '../support/heap.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
 import { startProvider } from '../support/pair.ts'
+import { resetAtAnyMoment } from '../support/reset.ts'
 import { assertBooksAgree, ending, type HonestPair, honestPair } from './pair.ts'
 import { openRoot, Rogue, until } from './rogue.ts'
 import { echo, firehose, type Origin, origin, settled, sink } from './world.ts'
@@ -145,7 +146,7 @@ test('five hundred flows given up at any moment: both sides count the same and l
     socket.on('data', () => {})
     socket.write(Buffer.alloc(1 + random(200_000)))
     if (random(3) === 0) socket.end()
-    if (random(5) === 0) setImmediate(() => socket.resetAndDestroy())
+    if (random(5) === 0) setImmediate(() => resetAtAnyMoment(socket))
   })
   let turns = 0
   const worker = async () => {

@@ -1,6 +1,7 @@
 /** The positive control: a line that loses the last bytes of what it carries and ends in order, as a tunnel must never do. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { resetAtAnyMoment } from '../support/reset.ts'
 
 /** Few enough that it is easily overlooked. */
 const SWALLOWED_BYTES = 100
@@ -22,7 +23,7 @@ export async function startSwallowing(port: number): Promise<Line> {
       [far, near],
     ] as const) {
       sockets.add(socket)
-      socket.on('error', () => other.resetAndDestroy())
+      socket.on('error', () => resetAtAnyMoment(other))
       socket.once('close', () => sockets.delete(socket))
     }
     near.pipe(far)

@@ -16,12 +16,11 @@ import { Budget } from '../../src/consumer/budget.ts'
 import { systemClock } from '../../src/protocol/clock.ts'
 import { parseDestination } from '../../src/protocol/destination.ts'
 import { asBywayError } from '../../src/protocol/errors.ts'
-import { loadNative } from '../../src/tunnel/fast/native.ts'
-import { descriptorOf } from '../../src/tunnel/fast/tapped.ts'
 import { Content } from '../chaos/content.ts'
 import { heapBytes } from '../support/heap.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
 import { anyRoute, startConsumer, startProvider } from '../support/pair.ts'
+import { resetAtAnyMoment } from '../support/reset.ts'
 import { type Random, seeded } from './mutate.ts'
 import { openFiles } from './run.ts'
 
@@ -258,18 +257,6 @@ function watchLinks(port: number) {
       unsubscribe('net.client.socket', onDialled)
     },
   }
-}
-
-const native = process.platform === 'linux' ? loadNative() : undefined
-
-/**
- * As its peer sees it, resetAndDestroy(). That is refused while a socket sends its end, which cannot be seen from outside when it is TLS above it that does;
- * Node then neither closes the socket nor ends the process, ever. Closing it so that the system sends a reset works at any moment.
- */
-function resetAtAnyMoment(socket: Socket): void {
-  const fd = descriptorOf(socket)
-  if (fd >= 0) native?.resetWhenClosed(fd, true)
-  socket.destroy()
 }
 
 interface Rows {

@@ -8,6 +8,7 @@ import { MAX_UNACKED_BYTES } from '../../src/protocol/flow.ts'
 import type { FlowStream } from '../../src/tunnel/index.ts'
 import { descriptors, echo, settled, sink } from '../attacks/world.ts'
 import { type Random, seeded } from '../fuzz/mutate.ts'
+import { resetAtAnyMoment } from '../support/reset.ts'
 import { booksAgree, contentOf, originOf, type Pair, startPair, until } from './pair.ts'
 
 const AT_ONCE = 4
@@ -19,7 +20,7 @@ const moody = (random: Random) => (socket: Socket) => {
   socket.resume().write(Buffer.alloc(1 + random(200_000)))
   const mood = random(6)
   if (mood === 0) socket.end()
-  else if (mood === 1) setImmediate(() => socket.resetAndDestroy())
+  else if (mood === 1) setImmediate(() => resetAtAnyMoment(socket))
   else socket.once('end', () => socket.end())
 }
 
@@ -108,7 +109,7 @@ test('200 links broken at random moments, the control link among them: no flow n
     if (socket === undefined) return
     if (socket === alive[0]) cutControl++
     if (random(2) === 0) socket.destroy()
-    else socket.resetAndDestroy()
+    else resetAtAnyMoment(socket)
     cut++
   }
   const worker = async () => {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FlowStream } from '../../src/tunnel/index.ts'
+import { resetAtAnyMoment } from '../support/reset.ts'
 import { booksAgree, endOf, originOf, startPair, until } from './pair.ts'
 
 /** More than a flow holds for a reader that has stopped, less than a stranger may owe beside what it paid for. */
@@ -31,7 +32,7 @@ for (const broken of [true, false]) {
     // Nobody reads: the rest is on its way, and for the provider the flow is over.
     await until(() => source.sockets.size === 0, 'connections to the origin')
     for (let turns = 0; turns < 50; turns++) await turn()
-    if (broken) pair.connections[1]!.resetAndDestroy()
+    if (broken) resetAtAnyMoment(pair.connections[1]!)
     const { how, bytes } = await readOut(flow)
     if (how === 'end') assert.equal(bytes, CONTENT.length)
     else assert.ok(broken, how)

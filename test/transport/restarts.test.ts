@@ -8,6 +8,7 @@ import type { SignedOffer } from '../../src/protocol/offer.ts'
 import { origin } from '../attacks/world.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
 import { anyRoute, startConsumer, startProvider } from '../support/pair.ts'
+import { resetAtAnyMoment } from '../support/reset.ts'
 import { A_MINUTE } from './pair.ts'
 
 /** The session does not rejoin by itself before the test is over: the request is the first to come back. */
@@ -36,7 +37,7 @@ async function createLine(t: TestContext) {
   return {
     leadTo(port: number | undefined): void {
       to = port
-      if (port === undefined) for (const socket of sockets) socket.resetAndDestroy()
+      if (port === undefined) for (const socket of sockets) resetAtAnyMoment(socket)
     },
     /** The offer of a node that is reached over this line. */
     overIt: ({ body, signature }: SignedOffer): SignedOffer => {

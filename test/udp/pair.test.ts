@@ -11,6 +11,7 @@ import { parseDestination } from '../../src/protocol/destination.ts'
 import { type Plane, startPlane } from '../../src/tunnel/fast/plane.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
 import { part, startConsumer, startProvider } from '../support/pair.ts'
+import { resetAtAnyMoment } from '../support/reset.ts'
 
 /** `via`: a port that leads to the provider's, for tests that cut the line. */
 async function world(t: TestContext, via: (port: number) => Promise<number> = async (port) => port, plane?: Plane) {
@@ -151,7 +152,7 @@ for (const path of ['portable', 'fast'] as const) {
       send(`before ${round}`)
       await hear()
       assert.ok(lines.size > 0)
-      for (const line of lines) line.resetAndDestroy()
+      for (const line of lines) resetAtAnyMoment(line)
       send(`after ${round}`)
       await hear()
     }
