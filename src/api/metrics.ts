@@ -51,6 +51,13 @@ export type HopReader = () => ReadonlyMap<string, HopReading>
 const MAX_SERIES = 200
 const OVERFLOW = 'other'
 
+/** A counter, and each of its series. */
+interface Counting {
+  readonly counter: Counter<string>
+  readonly labels: readonly string[]
+  readonly series: Map<string, ReturnType<Counter<string>['labels']>>
+}
+
 export function createMetrics(options: {
   version: string
   warnings: Warnings
@@ -62,10 +69,10 @@ export function createMetrics(options: {
   // Memory, CPU, open files and event loop lag of the process, under their usual names.
   collectDefaultMetrics({ register: registry })
 
-  const counters = new Map<CounterName, { counter: Counter<string>; labels: readonly string[]; series: Set<string> }>()
+  const counters = new Map<CounterName, Counting>()
   for (const [name, { help, labels }] of Object.entries(COUNTERS) as [CounterName, { help: string; labels: readonly string[] }][]) {
     const counter = new Counter({ name: `byway_${name}_total`, help, labelNames: [...labels], registers })
-    counters.set(name, { counter, labels, series: new Set() })
+    counters.set(name, { counter, labels, series: new Map() })
   }
   for (const [name, help] of Object.entries(GAUGES) as [GaugeName, string][]) {
     const read = options.gauges[name]
@@ -90,13 +97,16 @@ export function createMetrics(options: {
   return {
     count: (name, by = 1, given = {}) => {
       const { counter, labels, series } = counters.get(name)!
-      const values = labels.map((label) => given[label] ?? 'none')
-      const key = values.join('\n')
-      if (!series.has(key) && series.size >= MAX_SERIES) counter.labels(...values.map(() => OVERFLOW)).inc(by)
-      else {
-        series.add(key)
-        counter.labels(...values).inc(by)
+      let key = ''
+      for (const label of labels) key += `${given[label] ?? 'none'}\n`
+      // Found again by what it is called: to look it up in the registry costs more than to count, hundreds of times a second.
+      let one = series.get(key)
+      if (one === undefined) {
+        const values = labels.map((label) => (series.size < MAX_SERIES ? (given[label] ?? 'none') : OVERFLOW))
+        one = counter.labels(...values)
+        if (series.size < MAX_SERIES) series.set(key, one)
       }
+      one.inc(by)
     },
     text: () => registry.metrics(),
     contentType: registry.contentType,

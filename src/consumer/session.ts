@@ -106,7 +106,7 @@ export class ConsumerSession {
   static async open({ offer, ways }: Peer, needs: SessionNeeds, onClosed: (session: ConsumerSession) => void): Promise<ConsumerSession> {
     const { payee, pricePerGib, nodeKey, country } = offer.body
     const channel = await needs.deposits.channelFor(payee)
-    const control = await ways.connect(new AbortController().signal)
+    const control = await ways.connect({ signal: new AbortController().signal, use: 'control' })
     try {
       const exporter = control.wire.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0))
       const message = sessionMessage(channel, { domain: needs.domain, pricePerGib, exporter }, needs.vault)
@@ -139,7 +139,7 @@ export class ConsumerSession {
     this.#outage = needs.outage ?? OUTAGE
     // A provider that started anew says so to whoever comes first: a flow or the control link.
     this.#pool = new LinkPool(
-      (signal) => this.#ways.connect(signal),
+      (signal) => this.#ways.connect({ signal, use: 'flows' }),
       needs.clock,
       (error) => this.fail(error),
     )
@@ -180,7 +180,7 @@ export class ConsumerSession {
       outage: this.#outage,
       budget: needs.budget,
       random: needs.random,
-      connect: (signal) => this.#ways.connect(signal),
+      connect: (signal) => this.#ways.connect({ signal, use: 'control' }),
       rejoin: (link, signal) => askToRejoin(link, this.#credentials, signal),
       activity: () => this.#activity(),
       onMessage: (message) => this.#onMessage(message),

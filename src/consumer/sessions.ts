@@ -21,7 +21,7 @@ import type { Routes } from './routes.ts'
 import { calledThrough, keyIn, keyOf, type Seat, serves } from './seats.ts'
 import type { Seen } from './seen.ts'
 import { ConsumerSession, type SessionNeeds } from './session.ts'
-import { DIALLED, directly, linkThrough, type Peer, through, type Way, Ways } from './ways.ts'
+import { type Attempt, DIALLED, directly, linkThrough, type Peer, through, type Way, Ways } from './ways.ts'
 
 /** A goodbye that goes through another hop takes a round trip or two; who does not answer it is not waited for. */
 const LAST_WORDS_MS = 500
@@ -203,7 +203,7 @@ export class Sessions {
   async #waysTo(entry: Entry): Promise<Way[]> {
     const before = placeBefore(entry.place)
     if (before === undefined) return this.#firstHop(entry)
-    return [{ name: 'hop', connect: (signal) => this.#throughHop(before, entry, signal) }]
+    return [{ name: 'hop', connect: (attempt) => this.#throughHop(before, entry, attempt) }]
   }
 
   /** Straight to its addresses, or called through its relays: the offer it has now decides. */
@@ -230,7 +230,8 @@ export class Sessions {
   }
 
   /** A link through the first node before it that gets there. Those that did not, while another did, are left alone for a while. */
-  async #throughHop(place: Place, entry: Entry, signal: AbortSignal): Promise<Link> {
+  async #throughHop(place: Place, entry: Entry, attempt: Attempt): Promise<Link> {
+    const { signal } = attempt
     const tried: Hop[] = []
     let slow: Hop | undefined
     let last: BywayError | undefined
@@ -238,7 +239,7 @@ export class Sessions {
       const { session } = hop
       const patience = AbortSignal.timeout(HESITATION_MS + 4 * (session.roundTripMs ?? 0))
       try {
-        const link = await this.#linkOver(hop, entry, AbortSignal.any([signal, patience]))
+        const link = await this.#linkOver(hop, entry, { ...attempt, signal: AbortSignal.any([signal, patience]) })
         for (const { offer: passedOver } of tried)
           this.#failed(passedOver, 'PROVIDER_UNREACHABLE', 'it did not reach the next hop, another did')
         return link
@@ -251,12 +252,12 @@ export class Sessions {
       }
     }
     // Nobody was faster: the line is slow, or this machine.
-    if (slow !== undefined && !signal.aborted) return this.#linkOver(slow, entry, signal)
+    if (slow !== undefined && !signal.aborted) return this.#linkOver(slow, entry, attempt)
     throw last ?? new BywayError('PROVIDER_UNREACHABLE', 'the attempt was given up')
   }
 
-  async #linkOver(hop: Hop, entry: Entry, signal: AbortSignal): Promise<Link> {
-    const { link, carrier } = await linkThrough(hop.session, entry.offer, signal)
+  async #linkOver(hop: Hop, entry: Entry, attempt: Attempt): Promise<Link> {
+    const { link, carrier } = await linkThrough(hop.session, entry.offer, attempt)
     this.#watch(entry, hop, link, carrier)
     entry.carriedBy = hop
     return link

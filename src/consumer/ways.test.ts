@@ -4,9 +4,10 @@ import { duplexPair } from 'node:stream'
 import { test } from 'node:test'
 import { BywayError } from '../protocol/errors.ts'
 import { Link, type Wire } from '../tunnel/index.ts'
-import { type Way, Ways } from './ways.ts'
+import { type Attempt, type Way, Ways } from './ways.ts'
 
 const forever = new AbortController().signal
+const attempt = { signal: forever, use: 'flows' } as const
 
 function link(): Link {
   const [near] = duplexPair()
@@ -19,7 +20,7 @@ function way(name: string, works: boolean | Promise<Link>) {
     name,
     works,
     tried: 0,
-    async connect(signal: AbortSignal): Promise<Link> {
+    async connect({ signal }: Attempt): Promise<Link> {
       self.tried++
       if (self.works === false) throw new BywayError('PROVIDER_UNREACHABLE', `${name} is blocked`)
       if (self.works === true) return link()
@@ -34,17 +35,17 @@ function way(name: string, works: boolean | Promise<Link>) {
 test('the best way is taken, the next when it fails, and the one that worked comes first from then on', async () => {
   const [direct, ws, relay] = [way('direct', false), way('ws', false), way('relay', true)]
   const ways = new Ways(async () => [direct, ws, relay])
-  await ways.connect(forever)
+  await ways.connect(attempt)
   assert.equal(ways.current, 'relay')
   direct.works = true
-  await ways.connect(forever)
+  await ways.connect(attempt)
   assert.deepEqual([ways.current, direct.tried, ws.tried, relay.tried], ['relay', 1, 1, 2])
 })
 
 test('a better way that appears is found, and only then', async () => {
   const [direct, relay] = [way('direct', false), way('relay', true)]
   const ways = new Ways(async () => [direct, relay])
-  await ways.connect(forever)
+  await ways.connect(attempt)
   assert.equal(await ways.better(forever), undefined)
   direct.works = true
   assert.ok((await ways.better(forever)) !== undefined)
@@ -57,7 +58,7 @@ test('a way that hesitates is joined by the next, and its link is closed if it c
   const late = Promise.withResolvers<Link>()
   const [direct, relay] = [way('direct', late.promise), way('relay', true)]
   const ways = new Ways(async () => [direct, relay])
-  const connected = ways.connect(forever)
+  const connected = ways.connect(attempt)
   while (direct.tried === 0) await Promise.resolve()
   assert.equal(relay.tried, 0)
   t.mock.timers.tick(1_200)
@@ -67,10 +68,10 @@ test('a way that hesitates is joined by the next, and its link is closed if it c
 
 test('when nothing works the reason is the best way’s; an attempt that is given up says so', async () => {
   const ways = new Ways(async () => [way('direct', false), way('relay', false)])
-  await assert.rejects(ways.connect(forever), /direct is blocked/)
-  await assert.rejects(new Ways(async () => []).connect(forever), { code: 'PROVIDER_UNREACHABLE' })
+  await assert.rejects(ways.connect(attempt), /direct is blocked/)
+  await assert.rejects(new Ways(async () => []).connect(attempt), { code: 'PROVIDER_UNREACHABLE' })
   const given = new AbortController()
-  const waiting = new Ways(async () => [way('direct', new Promise<Link>(() => {}))]).connect(given.signal)
+  const waiting = new Ways(async () => [way('direct', new Promise<Link>(() => {}))]).connect({ ...attempt, signal: given.signal })
   given.abort()
   await assert.rejects(waiting, { code: 'PROVIDER_UNREACHABLE' })
 })

@@ -14,10 +14,19 @@ import type { ConsumerSession } from './session.ts'
 /** A way that has not led to a link by then is joined by the next. Three round trips on a slow mobile line. */
 const STAGGER_MS = 1_200
 
+/** What a link is for: a session's messages, or flows, which the carrying thread takes over. */
+export type LinkUse = 'control' | 'flows'
+
+/** An attempt to make a link. */
+export interface Attempt {
+  signal: AbortSignal
+  use: LinkUse
+}
+
 export interface Way {
   /** Names it among the ways to one provider, and for people: `direct`, `ws`, `relay` or `hop`. */
   readonly name: string
-  connect(signal: AbortSignal): Promise<Link>
+  connect(attempt: Attempt): Promise<Link>
 }
 
 /** A provider, and how to reach it. */
@@ -41,22 +50,22 @@ export class Ways {
   }
 
   /** A fresh link, by whichever way answers first. Rejects with what stood in the way of the best one. */
-  async connect(signal: AbortSignal): Promise<Link> {
+  async connect(attempt: Attempt): Promise<Link> {
     const ways = [...(await this.#list())]
     const last = ways.findIndex(({ name }) => name === this.#current)
     if (last > 0) ways.unshift(...ways.splice(last, 1))
-    const { link, name } = await firstOf(ways, signal)
+    const { link, name } = await firstOf(ways, attempt)
     this.#current = name
     return link
   }
 
-  /** A link by a better way than the current one, if there is one that works now. */
+  /** A control link by a better way than the current one, if there is one that works now. */
   async better(signal: AbortSignal): Promise<Link | undefined> {
     const ways = await this.#list()
     const last = ways.findIndex(({ name }) => name === this.#current)
     if (last <= 0) return undefined
     try {
-      const { link, name } = await firstOf(ways.slice(0, last), signal)
+      const { link, name } = await firstOf(ways.slice(0, last), { signal, use: 'control' })
       this.#current = name
       return link
     } catch {
@@ -66,7 +75,7 @@ export class Ways {
 }
 
 /** Starts the ways one after the other, each a moment after the one before or when that failed; the first link wins, later ones are closed. */
-async function firstOf(ways: readonly Way[], signal: AbortSignal): Promise<{ link: Link; name: string }> {
+async function firstOf(ways: readonly Way[], { signal, use }: Attempt): Promise<{ link: Link; name: string }> {
   if (ways.length === 0) throw new BywayError('PROVIDER_UNREACHABLE', 'the offer names no address that can be dialled')
   const over = new AbortController()
   const limit = AbortSignal.any([signal, over.signal])
@@ -82,7 +91,7 @@ async function firstOf(ways: readonly Way[], signal: AbortSignal): Promise<{ lin
     const way = ways[started++]
     if (way === undefined || limit.aborted) return
     timer = setTimeout(startNext, STAGGER_MS)
-    way.connect(limit).then(
+    way.connect({ signal: limit, use }).then(
       (link) => {
         if (over.signal.aborted) link.close()
         else won.resolve({ link, name: way.name })
@@ -105,26 +114,28 @@ async function firstOf(ways: readonly Way[], signal: AbortSignal): Promise<{ lin
 /** Straight to an address of the offer, in the clear view of the network or inside a WebSocket. */
 export function directly({ body }: SignedOffer, transport: Transport): Way {
   const name = transport.kind === 'tls' ? 'direct' : transport.kind
-  return { name, connect: (signal) => connectLink(transport, body.nodeKey, { signal }) }
+  return { name, connect: (attempt) => connectLink(transport, body.nodeKey, optionsOf(attempt)) }
 }
+
+const optionsOf = ({ signal, use }: Attempt) => ({ signal, stays: use === 'control' })
 
 /** Through another node: the link runs over a flow of that node's session, which sees ciphertext. `before` brings the session to use now. */
 export function through(name: string, offer: SignedOffer, before: (signal: AbortSignal) => Promise<ConsumerSession>): Way {
-  return { name, connect: async (signal) => (await linkThrough(await before(signal), offer, signal)).link }
+  return { name, connect: async (attempt) => (await linkThrough(await before(attempt.signal), offer, attempt)).link }
 }
 
 /** A link to the node of this offer over a flow of a session with another, and the flow, which ends with an error when it broke. */
 export async function linkThrough(
   session: ConsumerSession,
   offer: SignedOffer,
-  signal: AbortSignal,
+  attempt: Attempt,
 ): Promise<{ link: Link; carrier: Duplex }> {
   const { nodeKey, transports } = offer.body
   const transport = transports.find(({ kind }) => kind === 'tls') ?? transports[0]
   if (transport === undefined) throw new BywayError('PROVIDER_UNREACHABLE', 'the offer names no address')
   // The hello leaves with the request: the answer to both takes one round trip.
-  const carrier = await session.carrierTo(encodeOffer(offer), signal)
-  return { link: await connectLink(transport, nodeKey, { signal, carrier }), carrier }
+  const carrier = await session.carrierTo(encodeOffer(offer), attempt.signal)
+  return { link: await connectLink(transport, nodeKey, { ...optionsOf(attempt), carrier }), carrier }
 }
 
 /** Kinds of transport that are dialled, best first. */

@@ -29,6 +29,8 @@ export interface ConnectOptions {
   carrier?: Duplex | undefined
   /** Whether the first records of each flow are padded; they are unless said otherwise. */
   padded?: boolean
+  /** The carrying thread will not take it over: it carries messages, and needs no memory of what went over it. */
+  stays?: boolean
   /** Certificate authorities (PEM) for the website of a `ws` transport instead of the system's. */
   authorities?: string | undefined
   /** For the token of a `ws` transport. */
@@ -38,11 +40,11 @@ export interface ConnectOptions {
 /** Connects, checks the pin, proves that we know the node, and returns the link. PROVIDER_UNREACHABLE or PIN_MISMATCH. */
 export async function connectLink(transport: Transport, nodeKey: Hex, options: ConnectOptions = {}): Promise<Link> {
   const { host, port, pin } = transport
-  const { signal, padded = true } = options
+  const { signal, padded = true, stays = false } = options
   const key = coverKey(nodeKey)
   const carrier = options.carrier ?? (transport.kind === 'ws' ? await dialWebSocket(transport, key, options) : undefined)
   // The fast path may take the connection over later.
-  const tap = tapsWanted() ? tapUnder(carrier, transport) : undefined
+  const tap = tapsWanted() && !stays ? tapUnder(carrier, transport) : undefined
   const under = tap ?? carrier
   const socket = connectTls({
     ...HELLO,

@@ -16,7 +16,7 @@ import { crc32 } from 'node:zlib'
 import { BywayError } from '../protocol/errors.ts'
 import { Superseded } from './compaction.ts'
 import type { Disk, LogFile } from './disk.ts'
-import { type JournalRecord, journalRecord } from './records.ts'
+import { type JournalRecord, journalRecord, recordText } from './records.ts'
 
 export interface JournalOptions {
   /** Below this size the file is never compacted. */
@@ -37,7 +37,7 @@ const SPACE = 0x20
 
 interface Entry {
   record: JournalRecord
-  json: string
+  text: string
   resolve: () => void
   reject: (error: BywayError) => void
 }
@@ -96,14 +96,14 @@ export class Journal {
    */
   append(record: JournalRecord): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    const json = JSON.stringify(record, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))
-    // A record that cannot be read back would lock the owner out of all of them.
-    const readable = journalRecord.safeParse(JSON.parse(json))
-    if (!readable.success) {
-      return Promise.reject(new BywayError('INTERNAL', `a ${record.kind} record could not be read back`, { cause: readable.error }))
+    let text: string
+    try {
+      text = recordText(record)
+    } catch (thrown) {
+      return Promise.reject(thrown)
     }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ record, json, resolve, reject })
+      this.#queue.push({ record, text, resolve, reject })
       this.#writing ??= this.#write()
     })
   }
@@ -133,7 +133,7 @@ export class Journal {
   }
 
   async #writeBatch(batch: readonly Entry[]): Promise<void> {
-    const lines = batch.map((entry, position) => encodeLine(Buffer.from(position === 0 ? entry.json : ` ${entry.json}`)))
+    const lines = batch.map((entry, position) => encodeLine(position === 0 ? entry.text : ` ${entry.text}`))
     let start = this.#file.size
     await this.#file.append(Buffer.concat(lines))
     await this.#file.sync()
@@ -183,8 +183,8 @@ export async function readJournal(disk: Pick<Disk, 'read'>, path: string): Promi
 
 const compactedPath = (path: string) => `${path}.compacted`
 
-function encodeLine(text: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`${crc32(text).toString(16).padStart(CRC_DIGITS, '0')} `), text, Buffer.of(NEWLINE)])
+function encodeLine(text: string): Buffer {
+  return Buffer.from(`${crc32(text).toString(16).padStart(CRC_DIGITS, '0')} ${text}\n`)
 }
 
 /** The text of a line whose checksum is right, else undefined. `end` is behind the newline. */
@@ -263,7 +263,7 @@ function keepOnly(bytes: Buffer, superseded: Superseded): { bytes: Buffer; moved
     if (superseded.has(start)) continue
     const text = textOf(bytes, start, end)
     if (text === undefined) throw new BywayError('DISK_FAILED', `the journal changed on disk at byte ${start}`, { facts: { byte: start } })
-    const line = text[0] === SPACE ? encodeLine(text.subarray(1)) : bytes.subarray(start, end)
+    const line = text[0] === SPACE ? encodeLine(text.toString('utf8', 1)) : bytes.subarray(start, end)
     moved.set(start, { start: size, end: size + line.length })
     kept.push(line)
     size += line.length
