@@ -12,6 +12,11 @@ const SLAB_BYTES = 4 * 1024 * 1024
 /** Pieces begin on a cache line of their own. */
 const LINE_BYTES = 64
 
+/** A piece of memory that knows where it was cut from. */
+interface Piece extends Memory {
+  readonly slab: Slab
+}
+
 interface Slab {
   readonly memory: Memory
   readonly pieces: number
@@ -27,8 +32,8 @@ export class Pool {
   readonly #size: number
   readonly #first: number
   readonly #slabs: Slab[] = []
-  readonly #slabOf = new Map<Memory, Slab>()
-  readonly #free: Memory[] = []
+  #pieces = 0
+  readonly #free: Piece[] = []
 
   /** Of pieces of `size` bytes; the `first` few lie together in ordinary pages. */
   constructor(native: Native, size: number, first: number) {
@@ -39,22 +44,24 @@ export class Pool {
 
   /** Pieces that somebody has. */
   get out(): number {
-    return this.#slabOf.size - this.#free.length
+    return this.#pieces - this.#free.length
   }
 
   take(): Memory {
     if (this.#free.length === 0) this.#grow()
-    const memory = this.#free.pop()!
-    const slab = this.#slabOf.get(memory)!
+    const piece = this.#free.pop()!
+    const { slab } = piece
     slab.free--
     slab.used = true
     slab.empty = false
-    return memory
+    return piece
   }
 
+  /** `memory`: what {@link take} gave, the same object. */
   give(memory: Memory): void {
-    this.#slabOf.get(memory)!.free++
-    this.#free.push(memory)
+    const piece = memory as Piece
+    piece.slab.free++
+    this.#free.push(piece)
   }
 
   #grow(): void {
@@ -65,10 +72,9 @@ export class Pool {
     const slab = { memory, pieces, free: pieces, used: false, empty: false }
     this.#slabs.push(slab)
     for (let i = pieces - 1; i >= 0; i--) {
-      const piece = { bytes: memory.bytes.subarray(i * step, i * step + this.#size), address: memory.address + BigInt(i * step) }
-      this.#slabOf.set(piece, slab)
-      this.#free.push(piece)
+      this.#free.push({ bytes: memory.bytes.subarray(i * step, i * step + this.#size), address: memory.address + BigInt(i * step), slab })
     }
+    this.#pieces += pieces
   }
 
   /** To be called now and then: the pages of large slabs that nobody used since the last time go back to the system. */
