@@ -5,7 +5,8 @@ import fc from 'fast-check'
 import { hexOf, journals, voucher } from './fixtures.ts'
 import { type JournalRecord, journalRecord, recordText } from './records.ts'
 
-const asOthers = (record: object) => JSON.stringify(record, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))
+const asOthers = (record: object) =>
+  JSON.stringify(record, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))
 
 test('every record reads back as itself, vouchers too, and their text is that of any other record', () => {
   fc.assert(

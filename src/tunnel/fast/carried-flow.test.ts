@@ -9,7 +9,8 @@ import { KeptBudget } from './kept.ts'
 import { Loop } from './loop.ts'
 import { Meter } from './meter.ts'
 import { EPOLL, loadNative } from './native.ts'
-import { PIECE_BYTES, type SealedLink, Thread } from './sealed-link.ts'
+import type { SealedLink } from './sealed-link.ts'
+import { PIECE_BYTES, Thread } from './shared.ts'
 import { Waiters } from './waiters.ts'
 
 const native = loadNative()

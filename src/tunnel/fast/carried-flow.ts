@@ -32,7 +32,8 @@ import type { Task, Timer, Watcher } from './loop.ts'
 import { Vector } from './memory.ts'
 import type { Meter } from './meter.ts'
 import { EPOLL, ERRNO, type Memory } from './native.ts'
-import { PIECE_BYTES, PIECES_A_TURN, type SealedLink, type Thread } from './sealed-link.ts'
+import type { SealedLink } from './sealed-link.ts'
+import { PIECE_BYTES, PIECES_A_TURN, type Thread } from './shared.ts'
 import type { Waiters } from './waiters.ts'
 
 /** What one flow may move before others have their turn. */

@@ -6,7 +6,8 @@ import { KeptBudget } from './kept.ts'
 import { Loop } from './loop.ts'
 import { Meter } from './meter.ts'
 import { EPOLL, loadNative } from './native.ts'
-import { PIECE_BYTES, PIECES_A_TURN, type SealedLink, Thread } from './sealed-link.ts'
+import type { SealedLink } from './sealed-link.ts'
+import { PIECE_BYTES, PIECES_A_TURN, Thread } from './shared.ts'
 import { Waiters } from './waiters.ts'
 
 const native = loadNative()

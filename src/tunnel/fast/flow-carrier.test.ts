@@ -5,7 +5,8 @@ import { test } from 'node:test'
 import { FlowCarrier } from './flow-carrier.ts'
 import { Loop } from './loop.ts'
 import { ERRNO, loadNative } from './native.ts'
-import { type SealedLink, Thread } from './sealed-link.ts'
+import type { SealedLink } from './sealed-link.ts'
+import { Thread } from './shared.ts'
 
 const native = loadNative()
 

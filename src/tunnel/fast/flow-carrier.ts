@@ -8,7 +8,8 @@
 import type { CarriedFlow, Inside } from './carried-flow.ts'
 import type { Loop } from './loop.ts'
 import { ERRNO, type Memory, type Native } from './native.ts'
-import type { Carrier, SealedLink, Thread } from './sealed-link.ts'
+import type { Carrier, SealedLink } from './sealed-link.ts'
+import type { Thread } from './shared.ts'
 
 /** What a flow does for the link inside it. */
 export type Outer = Pick<CarriedFlow, 'canHold' | 'hold' | 'push' | 'pull' | 'letGo'>

@@ -5,7 +5,8 @@
 import type { Message } from '../../protocol/messages.ts'
 import type { Task, Watcher } from './loop.ts'
 import { EPOLL, ERRNO, type Memory } from './native.ts'
-import { type LinkOwner, PIECE_BYTES, type SealedLink, type Thread } from './sealed-link.ts'
+import type { LinkOwner, SealedLink } from './sealed-link.ts'
+import { PIECE_BYTES, type Thread } from './shared.ts'
 
 /** Read from the main thread before others have their turn. */
 const PIECES_A_TURN = 4

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { Loop } from './loop.ts'
 import { ERRNO, loadNative } from './native.ts'
-import { SealedLink, Thread } from './sealed-link.ts'
+import { SealedLink } from './sealed-link.ts'
+import { Thread } from './shared.ts'
 
 const native = loadNative()
 

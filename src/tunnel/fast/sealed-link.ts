@@ -19,68 +19,20 @@ import {
 import { randomPadding } from '../cover/padding.ts'
 import { FrameReader } from './frames.ts'
 import type { Standing } from './handover.ts'
-import type { Loop, Task } from './loop.ts'
-import { Pool } from './memory.ts'
-import { ERRNO, type Memory, type Native } from './native.ts'
-import { KEY_UPDATE_BYTES, MAX_RECORD_BYTES, Opener, RECORD_EXTRA_BYTES, RecordError, Sealer, sealedBytes } from './records.ts'
+import type { Task } from './loop.ts'
+import { ERRNO, type Memory } from './native.ts'
+import { KEY_UPDATE_BYTES, MAX_RECORD_BYTES, Opener, RecordError, Sealer, sealedBytes } from './records.ts'
+import { INPUT_BYTES, OUTPUT_BYTES, PIECE_BYTES, type Thread } from './shared.ts'
 
-/** Payload of one piece: with its frame header it fills four records exactly. */
-export const PIECE_BYTES = 65_532
-/**
- * Pieces read, sealed and written together: fewer calls, and fewer wake-ups of whoever waits for them. Eight cost 1 to 4 % more CPU, four another
- * 8 %, also where the second-level cache has only one megabyte.
- */
-export const PIECES_A_TURN = 12
-/** As much as a turn of a peer like us seals; fewer calls, and what was read is still in the cache when it is opened. */
-const INPUT_BYTES = PIECES_A_TURN * (PIECE_BYTES + FRAME_HEADER_BYTES + 4 * RECORD_EXTRA_BYTES)
-const OUTPUT_BYTES = INPUT_BYTES + 4_096
 /** What is read in the moment it comes, before all that came was looked at: a message, an answer, or the beginning of more. */
 const AT_ONCE_BYTES = PIECE_BYTES
 /** Small messages behind what the peer does not read; more than this is a peer that only makes us talk. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024
-/** What small messages go through, and the beginnings of records of a few links. */
-const PIECES_AT_REST = 2
-const PARTIALS_AT_REST = 8
-/**
- * Memory that was not used for this long goes back to the system. Using it again costs a fraction of a millisecond a huge page, all at once when a burst comes:
- * longer than most pauses in what a person does.
- */
-const REST_MS = 60_000
-
 /** What carries a link's bytes: a socket, or a flow through another hop. Results are counts or negated errnos; 0 read is the end. */
 export interface Carrier {
   read(memory: Memory, at: number, bytes: number): number
   send(memory: Memory, at: number, bytes: number): number
   close(): void
-}
-
-/** What all links and flows of a thread share. */
-export class Thread {
-  readonly native: Native
-  readonly loop: Loop
-  readonly input: Pool
-  readonly output: Pool
-  /** The beginning of a record each. */
-  readonly partials: Pool
-  /** Payload on its way into a link, room for its frame header in front. */
-  readonly pieces: Pool
-  readonly small: Memory
-
-  constructor(native: Native, loop: Loop) {
-    this.native = native
-    this.loop = loop
-    this.input = new Pool(native, INPUT_BYTES + MAX_RECORD_BYTES, 1)
-    this.output = new Pool(native, OUTPUT_BYTES, 1)
-    this.partials = new Pool(native, MAX_RECORD_BYTES, PARTIALS_AT_REST)
-    this.pieces = new Pool(native, FRAME_HEADER_BYTES + PIECE_BYTES + 16, PIECES_AT_REST)
-    this.small = native.allocate(MAX_RECORD_BYTES)
-    this.#rest()
-  }
-
-  #rest(): void {
-    for (const pool of [this.input, this.output, this.partials, this.pieces]) pool.rest()
-    this.loop.after(REST_MS, () => this.#rest())
-  }
 }
 
 export interface LinkOwner {

@@ -10,7 +10,7 @@ import { Loop } from './loop.ts'
 import { loadNative } from './native.ts'
 import type { EntranceSide, Order, Report } from './orders.ts'
 import { ProviderSide } from './provider-side.ts'
-import { Thread } from './sealed-link.ts'
+import { Thread } from './shared.ts'
 import { tidyWith } from './tidy.ts'
 import { Turns } from './turns.ts'
 

@@ -1,0 +1,70 @@
+/** Payments of a session, with a disk and a clock of the test's own. */
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import type { Statement } from '../protocol/messages.ts'
+import { newPurse } from '../protocol/purse.ts'
+import { addressOf } from '../protocol/voucher.ts'
+import { type PaymentNeeds, Payments } from './payments.ts'
+
+const MIB = 1024n * 1024n
+const WINDOW = 4n * MIB
+const DISK_MS = 3
+const ROUND_TRIP_MS = 8
+
+function world() {
+  let nowMs = 1_000
+  const sent: Statement[] = []
+  const privateKey = randomBytes(32)
+  const purse = newPurse({
+    base: 0n,
+    pricePerGib: 1n << 30n,
+    cap: 1n << 60n,
+    cumulative: 0n,
+    paidBefore: 0n,
+    disputedBefore: 0n,
+    window: WINDOW,
+  })
+  const channel = { ref: { rootId: `0x${'1'.repeat(64)}`, index: 0 }, payee: addressOf(randomBytes(32)), privateKey }
+  const needs = {
+    vault: {
+      record: async () => {
+        nowMs += DISK_MS
+      },
+    },
+    separator: randomBytes(32),
+    clock: { nowMs: () => nowMs },
+    observer: { count() {} },
+    roundTripMs: () => ROUND_TRIP_MS,
+    send: (statement: Statement) => void sent.push(statement),
+    onShort: () => assert.fail('short'),
+    onError: (error: Error) => assert.fail(error),
+  } as unknown as PaymentNeeds
+  const payments = new Payments({ channel: channel as never, sessionId: `0x${'2'.repeat(32)}`, purse }, needs)
+  return {
+    payments,
+    sent,
+    /** Bytes arrive, and are paid. */
+    async arrive(bytes: bigint, afterMs: number) {
+      nowMs += afterMs
+      purse.received += bytes
+      payments.changed()
+      await payments.finish()
+      payments.resume({ channel: channel as never, sessionId: `0x${'2'.repeat(32)}`, purse })
+    },
+  }
+}
+
+test('a payment begins as early as the pace of the line, the disk and the way ask for, once they are known', async () => {
+  const { payments, sent, arrive } = world()
+  assert.equal(payments.leadBytes, undefined)
+  await arrive(MIB, 0)
+  for (let i = 0; i < 40; i++) await arrive(MIB, 10 - DISK_MS)
+  assert.equal(sent.length, 41)
+  assert.equal(sent.at(-1)!.down, 41n * MIB)
+  // A tenth of a MiB a millisecond, for two writes and half a round trip.
+  const expected = (Number(MIB) / 10) * (2 * DISK_MS + ROUND_TRIP_MS / 2)
+  const lead = Number(payments.leadBytes)
+  assert.ok(Math.abs(lead - expected) < expected / 100, `${lead} bytes, expected ${expected}`)
+  await payments.hold()
+})
