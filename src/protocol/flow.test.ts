@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import {
   ASK_STEP_BYTES,
+  ackAtEnd,
   ackDue,
   askDue,
   bothOver,
@@ -132,6 +133,16 @@ test('what was asked for is acknowledged, and after the last word everything', (
   onEnd(flow)
   assert.equal(ackDue(flow), 1_010)
   assert.equal(ackDue(flow), undefined, 'once')
+})
+
+test('who ends acknowledges what it has, unasked and once', () => {
+  const flow = newFlow()
+  assert.equal(ackAtEnd(flow), undefined, 'nothing came')
+  onData(flow, 1_000)
+  assert.equal(ackAtEnd(flow), 1_000)
+  assert.equal(ackAtEnd(flow), undefined)
+  onEnd(flow)
+  assert.equal(ackDue(flow), undefined, 'nothing came since')
 })
 
 test('an answer is asked for when half of what may be kept went by, and on a line with much room every step', () => {

@@ -101,6 +101,17 @@ export function ackDue(flow: FlowState): number | undefined {
   return flow.received
 }
 
+/**
+ * What a consumer acknowledges, unasked, right before it ends: a provider that has nothing left to wait for says `done` with its own end, in one
+ * message and not after another round trip.
+ */
+export function ackAtEnd(flow: FlowState): number | undefined {
+  if (flow.received === flow.acknowledged) return undefined
+  flow.wanted = false
+  flow.acknowledged = flow.received
+  return flow.received
+}
+
 /** The other end has everything up to `received`; returns how many kept bytes may go. Throws MESSAGE_UNEXPECTED for what was never sent. */
 export function onAck(flow: FlowState, received: number): number {
   if (received > flow.sent) throw new BywayError('MESSAGE_UNEXPECTED', 'an acknowledgement of bytes that were not sent')

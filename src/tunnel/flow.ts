@@ -12,6 +12,7 @@
 import { Duplex } from 'node:stream'
 import { BywayError } from '../protocol/errors.ts'
 import {
+  ackAtEnd,
   ackDue,
   askDue,
   bothOver,
@@ -193,8 +194,14 @@ export class FlowStream extends Duplex {
 
   override _final(done: (error?: Error | null) => void): void {
     this.#state.localOver = true
-    if (!this.#finished && !this.#opening) this.#link?.send('end', {})
+    if (!this.#finished && !this.#opening) this.#sayEnd()
     done()
+  }
+
+  #sayEnd(): void {
+    const received = this.#options.side === 'consumer' ? ackAtEnd(this.#state) : undefined
+    if (received !== undefined) this.#link?.send('ack', { received: BigInt(received) })
+    this.#link?.send('end', {})
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
@@ -292,7 +299,7 @@ export class FlowStream extends Duplex {
     this.#options.onOpened?.()
     this.#sendWaiting()
     // A reset was said at once when the stream was destroyed; an end waited for this.
-    if (this.writableFinished && !this.aborted) this.#link?.send('end', {})
+    if (this.writableFinished && !this.aborted) this.#sayEnd()
   }
 
   #sendWaiting(): void {

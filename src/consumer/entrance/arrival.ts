@@ -23,6 +23,8 @@ export class Arrival {
   #heard: Buffer = Buffer.alloc(0)
   #said = 0
   #ending = 0
+  /** The last read brought as much as it could. */
+  #full = false
 
   constructor(inside: Inside, fd: number, needs: ArrivalNeeds) {
     this.#inside = inside
@@ -49,6 +51,7 @@ export class Arrival {
         else this.#hand()
         return
       }
+      this.#full = count === most
       if (!this.#hear(Buffer.from(small.bytes.subarray(0, count)))) return
       // What comes later the loop tells, but not an end that it told of already.
       if (count < most && this.#ending === 0) return
@@ -61,7 +64,8 @@ export class Arrival {
     const step = this.#heard[0] === SOCKS_VERSION ? this.#parser.push(chunk) : undefined
     if (step?.kind === 'more') return this.#say(step.reply)
     if (step?.kind === 'request' && this.#say(step.reply)) {
-      if (this.#needs.serve(this.#fd, step, this.#ending)) {
+      // More may lie in the socket than was read, and nobody tells of it again.
+      if (this.#needs.serve(this.#fd, step, this.#full ? this.#ending | EPOLL.IN : this.#ending)) {
         this.#needs.onLeft(this)
         return false
       }

@@ -9,6 +9,7 @@
  */
 import { BywayError } from '../../protocol/errors.ts'
 import {
+  ackAtEnd,
   ackDue,
   askDue,
   bothOver,
@@ -33,7 +34,7 @@ import { Vector } from './memory.ts'
 import type { Meter } from './meter.ts'
 import { EPOLL, ERRNO, type Memory } from './native.ts'
 import type { SealedLink } from './sealed-link.ts'
-import { PIECE_BYTES, PIECES_A_TURN, type Thread } from './shared.ts'
+import { INPUT_BYTES, PIECE_BYTES, PIECES_A_TURN, type Thread } from './shared.ts'
 import type { Waiters } from './waiters.ts'
 
 /** What one flow may move before others have their turn. */
@@ -44,6 +45,11 @@ const AT_ONCE_BYTES = PIECE_BYTES
 const MOST_HELD = 32
 /** After a reset nothing has to be delivered any more: a few round trips, and whatever still fills the line. */
 const RESET_LIMIT_MS = 30_000
+/**
+ * A reset behind what was sent before may wait for payments which wait until the flow is over, or for a destination that does not read. After this
+ * long it is told on another link, where nothing stands before it.
+ */
+const RESET_BEHIND_MS = 5_000
 /** After an orderly end the last bytes may wait in front of a socket that is read slowly; TCP itself would wait for ever. */
 const DRAIN_LIMIT_MS = 600_000
 
@@ -111,6 +117,8 @@ export class CarriedFlow implements Watcher, Task {
   #borrowed = false
   /** Of the inbox: taken from the meter, not yet written. */
   #granted = 0
+  /** So many reads of its link are heard, whatever waits already. */
+  #reads = 0
   /** Read, but the meter was closed in that moment: waits for room. */
   #stash: { pieces: Memory[]; bytes: number } | undefined
   #timer: Timer | undefined
@@ -229,7 +237,17 @@ export class CarriedFlow implements Watcher, Task {
   start(link: SealedLink): void {
     this.link = link
     link.listen(this)
+    // What came early may not be paid for yet.
+    if (this.#inbox !== undefined) link.pause()
     this.#needs.thread.loop.again(this)
+  }
+
+  /** Tells the application what it waits for, unless it is gone: few enough bytes that a fresh connection always takes them. */
+  say(words: Uint8Array): void {
+    if (this.#fd < 0 || words.length === 0) return
+    const { native, small } = this.#needs.thread
+    small.bytes.set(words)
+    native.send(this.#fd, small.address, words.length)
   }
 
   /** The application's first bytes, which came before there was a flow. */
@@ -243,6 +261,7 @@ export class CarriedFlow implements Watcher, Task {
 
   /** What the socket said before it was handed over: as if it had just been read. At most what {@link PIECES_A_TURN} pieces hold. */
   saidBefore(payload: Uint8Array): void {
+    if (this.#fd < 0) return
     const pieces: Memory[] = []
     for (let at = 0; at < payload.length; at += PIECE_BYTES) {
       const piece = this.#needs.thread.pieces.take()
@@ -392,6 +411,8 @@ export class CarriedFlow implements Watcher, Task {
   #sayEnd(): void {
     if (this.state.localOver) return
     this.state.localOver = true
+    const received = this.#needs.side === 'consumer' ? ackAtEnd(this.state) : undefined
+    if (received !== undefined) this.link?.send('ack', { received: BigInt(received) })
     this.link?.send('end', {})
   }
 
@@ -421,6 +442,8 @@ export class CarriedFlow implements Watcher, Task {
 
   onBatch(memory: Memory): boolean {
     const { link } = this
+    if (this.#reads > 0) this.#reads--
+    if (this.#reads === 0 && this.#inbox !== undefined) link?.pause()
     const received = ackDue(this.state)
     if (received !== undefined) link?.send('ack', { received: BigInt(received) })
     if (this.#needs.side === 'consumer' && (this.#batchBytes > 0 || !this.#joined)) this.#needs.events.onCounted()
@@ -430,12 +453,24 @@ export class CarriedFlow implements Watcher, Task {
     this.#batch = []
     this.#batchBytes = 0
     if (!this.#joined) return false
-    if (this.#inbox !== undefined) throw new Error('a paused link brought more')
+    if (this.#inbox !== undefined) {
+      this.#append(this.#inbox, new Inbox(memory, places, bytes))
+      return false
+    }
     this.#inbox = new Inbox(memory, places, bytes)
     this.#borrowed = true
     this.#deliver()
     this.#borrowed = false
     return this.#inbox !== undefined && !this.#moveOut(this.#inbox)
+  }
+
+  /** A link that is paused in the middle of what it read brings the rest of it all the same: it waits behind what waits already. */
+  #append(inbox: Inbox, more: Inbox): void {
+    const { input, native } = this.#needs.thread
+    const { memory, moved } = inbox
+    inbox.append(more, native.allocate(inbox.bytes + more.bytes))
+    if (!moved) input.give(memory)
+    this.#deliver()
   }
 
   /** A few flows that are held back may keep what was read where it is. When there are many each keeps what it has, and not the most that is read at once. */
@@ -463,7 +498,7 @@ export class CarriedFlow implements Watcher, Task {
     while (this.#granted > 0 && this.#writable && this.#fd >= 0) this.#writeOnce(inbox)
     if (this.#inbox !== inbox) return
     if (inbox.bytes > 0) {
-      this.link?.pause()
+      if (this.#reads === 0) this.link?.pause()
       this.#setHeld(true)
       return
     }
@@ -610,9 +645,10 @@ export class CarriedFlow implements Watcher, Task {
 
   #sayReset(): void {
     const { state } = this
+    // Nobody takes anything here any more: the last acknowledgement, or `done`, must not wait behind what nobody takes.
+    this.link?.resume()
     if (bothOver(state) && !state.aborted) return
     state.aborted = true
-    this.link?.resume()
     if (this.#saidReset) return
     this.#saidReset = true
     state.localOver = true
@@ -683,7 +719,9 @@ export class CarriedFlow implements Watcher, Task {
   #expectDone(): void {
     if (this.#needs.side === 'provider' || this.#timer !== undefined || this.link === undefined) return
     const { loop } = this.#needs.thread
-    this.#timer = loop.after(this.state.aborted ? RESET_LIMIT_MS : DRAIN_LIMIT_MS, () => {
+    const { aborted, sent, acked } = this.state
+    const limitMs = aborted ? (sent > acked ? RESET_BEHIND_MS : RESET_LIMIT_MS) : DRAIN_LIMIT_MS
+    this.#timer = loop.after(limitMs, () => {
       this.link?.destroy(new BywayError('PROVIDER_LOST', 'a flow that is over was not called done in time'))
     })
   }
@@ -702,6 +740,8 @@ export class CarriedFlow implements Watcher, Task {
     this.#stated = stated
     this.#settle()
     if (this.#finished) return
+    // All of it arrived, and the application still takes it: over when it has.
+    if (this.#inbox !== undefined && bothOver(this.state) && !this.state.aborted) return
     this.#drop(true)
     this.#finish()
     this.#needs.events.onOver(this, stated)
@@ -714,6 +754,8 @@ export class CarriedFlow implements Watcher, Task {
     if (this.#finished) return
     this.#needs.thread.loop.cancel(this.#timer)
     this.#timer = undefined
+    // It needs no other: only the application has not taken all of it yet.
+    if (this.#stated !== undefined) return
     this.#needs.events.onSuspended(this, error ?? new BywayError('PROVIDER_LOST', 'the tunnel connection closed in the middle of a flow'))
   }
 
@@ -723,9 +765,15 @@ export class CarriedFlow implements Watcher, Task {
     this.#kept.release(released)
     this.link = link
     link.listen(this)
-    if (this.#inbox !== undefined) link.pause()
-    this.#kept.visit((memory, from, bytes) => sealData(link, memory, from, bytes))
-    link.flush()
+    // Held back as before; but what comes first may be a reset, so one read more is taken, behind the one that is being heard.
+    this.#reads = (this.#inbox?.bytes ?? 0) <= INPUT_BYTES ? 2 : 0
+    if (this.#reads === 0) link.pause()
+    // Of a flow that was reset the consumer still pays what was sent to it, so the provider sends all of it. What the consumer sent is worth
+    // nothing any more, and the reset must not wait behind it.
+    if (this.#needs.side === 'provider' || !this.state.aborted) {
+      this.#kept.visit((memory, from, bytes) => sealData(link, memory, from, bytes))
+      link.flush()
+    }
     if (sayLastWord) link.send(this.state.aborted ? 'reset' : 'end', {})
     if (!this.#joined) this.#expectDone()
     this.#needs.thread.loop.again(this)

@@ -5,7 +5,7 @@
  * does, and the main thread hears of it only when something is left for it to decide: a link broke, or a count is wrong.
  */
 import { BywayError } from '../../protocol/errors.ts'
-import { encodeMessage, FLOW_PROTOCOLS, FRAME_HEADER_BYTES, type Message } from '../../protocol/messages.ts'
+import { encodeMessage, FLOW_PROTOCOLS, type Message } from '../../protocol/messages.ts'
 import { checkDone } from '../../protocol/purse.ts'
 import type { CarriedFlow, FlowEvents } from './carried-flow.ts'
 import type { Timer } from './loop.ts'
@@ -37,7 +37,7 @@ interface Asked {
 export class ConsumerSide extends Side {
   protected readonly side = 'consumer'
   /** What each application that waits is told once its flow is open. */
-  readonly #replies = new Map<CarriedFlow, { fd: number; reply: Uint8Array }>()
+  readonly #replies = new Map<CarriedFlow, Uint8Array>()
   readonly #askers = new Map<CarriedFlow, Asked>()
   #own = 0
   readonly #idle: { link: SealedLink; sinceMs: number }[] = []
@@ -191,20 +191,16 @@ export class ConsumerSide extends Side {
     flow.link = link
     if (early.length > 0) flow.sendEarly(early)
     link.flushSoon()
-    if (reply.length > 0 || !atOnce) this.#replies.set(flow, { fd, reply })
-    if (atOnce) this.#answer(flow)
+    if (reply.length > 0 || !atOnce) this.#replies.set(flow, reply)
     flow.join(fd, events)
+    if (atOnce) this.#answer(flow)
     flow.start(link)
   }
 
   #answer(flow: CarriedFlow): void {
-    const waiting = this.#replies.get(flow)
+    const reply = this.#replies.get(flow)
     this.#replies.delete(flow)
-    if (waiting === undefined || waiting.reply.length === 0) return
-    const { native, small } = this.carrying.thread
-    small.bytes.set(waiting.reply, FRAME_HEADER_BYTES)
-    // The first bytes on a fresh connection: they always fit.
-    native.send(waiting.fd, small.address + BigInt(FRAME_HEADER_BYTES), waiting.reply.length)
+    if (reply !== undefined) flow.say(reply)
   }
 
   // --- Ending ---
@@ -283,9 +279,19 @@ export class ConsumerSide extends Side {
     let answered = false
     link.listen({
       onMessage: (message) => {
+        // It was given up meanwhile, and the provider knows it only when its link goes.
+        if (message.name === 'resumed' && flow.over) {
+          link.destroy(undefined)
+          return
+        }
         answered = true
         if (message.name === 'resumed') {
-          flow.continueOn(link, { received: Number(message.body.received), over: message.body.over !== 0 })
+          try {
+            flow.continueOn(link, { received: Number(message.body.received), over: message.body.over !== 0 })
+          } catch (thrown) {
+            answer(troubleOf(thrown))
+            throw thrown
+          }
           answer()
         } else if (message.name === 'done') {
           this.put(link)

@@ -11,7 +11,7 @@ export interface FrameEvents {
   /** A piece of payload, at this place. */
   onData(memory: Memory, at: number, bytes: number): void
   onMessage(message: Message): void
-  /** What follows has no meaning any more. */
+  /** What follows is no frame any more. */
   isOver(): boolean
 }
 
@@ -27,8 +27,8 @@ export class FrameReader {
     this.#events = events
   }
 
-  /** The next bytes. Throws MESSAGE_TOO_LARGE or MESSAGE_MALFORMED, and what its events throw. */
-  read(memory: Memory, start: number, bytes: number): void {
+  /** The next bytes. Returns how many of them were frames. Throws MESSAGE_TOO_LARGE or MESSAGE_MALFORMED, and what its events throw. */
+  read(memory: Memory, start: number, bytes: number): number {
     const end = start + bytes
     let at = start
     while (at < end && !this.#events.isOver()) {
@@ -49,6 +49,7 @@ export class FrameReader {
         if (this.#left === 0) this.#finish()
       }
     }
+    return at - start
   }
 
   #begin(): void {

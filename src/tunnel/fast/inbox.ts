@@ -39,6 +39,17 @@ export class Inbox {
     this.moved = true
   }
 
+  /** What is left, and `more` behind it, go to `target`, which has room for both. */
+  append(more: Inbox, target: Memory): void {
+    const bytes = this.bytes + more.bytes
+    more.copyTo(target, this.copyTo(target, 0, this.bytes), more.bytes)
+    this.memory = target
+    this.bytes = bytes
+    this.#places = [0, bytes]
+    this.#at = 0
+    this.moved = true
+  }
+
   /** Moves its first bytes to `at`, at most so many. Returns how many. */
   copyTo(target: Memory, at: number, most: number): number {
     let done = 0

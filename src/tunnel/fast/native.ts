@@ -7,6 +7,7 @@
  * Addresses are taken of buffers with their own memory only (`allocUnsafeSlow`), which never moves; whoever passes one keeps the buffer alive.
  */
 import { createRequire } from 'node:module'
+import { BywayError } from '../../protocol/errors.ts'
 
 /** Memory with its address: what calls read from and write into. */
 export interface Memory {
@@ -214,7 +215,7 @@ function createNative(ffi: Ffi) {
     /** Two connected Unix stream sockets. */
     socketPair(): [number, number] {
       const status = result(f.socketpair(AF.unix, SOCK_STREAM_NONBLOCK_CLOEXEC, 0n, scratch.address))
-      if (status < 0) throw new Error(`socketpair failed: errno ${-status}`)
+      if (status < 0) throw new BywayError('PROVIDER_BUSY', 'no descriptors are left', { facts: { errno: -status } })
       return [scratch.bytes.readInt32LE(0), scratch.bytes.readInt32LE(4)]
     },
     accept: (fd: number): number => result(f.accept4(BigInt(fd), 0n, 0n, SOCK_FLAGS)),

@@ -1,5 +1,5 @@
 /** The exit end of a session in the carrying thread: flows asked for, dialled, served, and gone on with on another link. */
-import { type FlowMark, MAX_EARLY_BYTES, MAX_SESSION_FLOWS, RESUME_LIMIT_MS } from '../../protocol/flow.ts'
+import { type FlowMark, MAX_EARLY_BYTES, MAX_SESSION_FLOWS, onResume, RESUME_LIMIT_MS } from '../../protocol/flow.ts'
 import { encodeMessage, FLOW_PROTOCOLS, farewell, type Message, type MessageBody } from '../../protocol/messages.ts'
 import type { CarriedFlow, FlowEvents } from './carried-flow.ts'
 import { Dial } from './dial.ts'
@@ -217,6 +217,8 @@ export class ProviderSide extends Side {
   }
 
   #continue(link: SealedLink, flow: CarriedFlow, mark: FlowMark): void {
+    // For a place that cannot be this throws, before anything is let go: the flow goes on waiting, and not for ever.
+    onResume({ ...flow.state }, mark)
     // Its old link may seem to live on: only the consumer knows that it does not.
     flow.link?.destroy(undefined)
     this.carrying.thread.loop.cancel(this.#suspended.get(flow.id))

@@ -98,7 +98,7 @@ export class SealedLink implements Task {
         if (message.name === 'open' || message.name === 'extend') this.#padding.begin()
         this.#owner!.onMessage(message)
       },
-      isOver: () => this.#closed,
+      isOver: () => this.#closed || this.#plain,
     })
     if (standing.partial.length > 0) this.#keepPartial(standing.partial)
     if (standing.unread.length > 0) this.#unread = standing.unread
@@ -184,7 +184,7 @@ export class SealedLink implements Task {
         this.#unread = undefined
         unread.copy(memory.bytes)
         const failure = thrownBy(() => this.#hear(memory, 0, unread.length))
-        kept = this.#owner?.onBatch(memory) ?? false
+        kept = (this.#owner ?? this.#last)?.onBatch(memory) ?? false
         if (failure !== undefined) throw failure
         if (!this.#paused) this.#thread.loop.again(this)
         return
@@ -245,8 +245,9 @@ export class SealedLink implements Task {
   }
 
   #hear(memory: Memory, start: number, bytes: number): void {
-    if (this.#plain) this.#owner!.onData(memory, start, bytes)
-    else this.#frames.read(memory, start, bytes)
+    const framed = this.#plain ? 0 : this.#frames.read(memory, start, bytes)
+    // The last frame may have made the rest of the record somebody's who reads it as it is.
+    if (this.#plain && framed < bytes && !this.#closed) this.#owner!.onData(memory, start + framed, bytes - framed)
   }
 
   // --- Sending ---
@@ -310,10 +311,16 @@ export class SealedLink implements Task {
     if (last !== undefined && last.memory.bytes.length - last.to >= bytes) return last
     const fresh = { memory: this.#thread.output.take(), from: 0, to: 0 }
     this.#out.push(fresh)
-    if (this.#out.length * OUTPUT_BYTES > MAX_WAITING_BYTES) {
-      throw new BywayError('MESSAGE_UNEXPECTED', 'the peer does not read what is said to it', { facts: { limit: MAX_WAITING_BYTES } })
-    }
+    if (this.#out.length * OUTPUT_BYTES > MAX_WAITING_BYTES) this.#thread.loop.again(this.#overfull)
     return fresh
+  }
+
+  /** Not where it is found: whoever says something need not expect that the link is gone by that. */
+  readonly #overfull: Task = {
+    run: () =>
+      this.destroy(
+        new BywayError('MESSAGE_UNEXPECTED', 'the peer does not read what is said to it', { facts: { limit: MAX_WAITING_BYTES } }),
+      ),
   }
 
   #renew(): void {
