@@ -18,6 +18,7 @@ import {
   onEnd,
   onReset,
   onResume,
+  shareOf,
 } from './flow.ts'
 
 /** One end, its words and what it keeps. */
@@ -133,6 +134,17 @@ test('what was asked for is acknowledged, and after the last word everything', (
   onEnd(flow)
   assert.equal(ackDue(flow), 1_010)
   assert.equal(ackDue(flow), undefined, 'once')
+})
+
+test('flows that nobody reads leave the others something of the window', () => {
+  const window = 1_000_000
+  let kept = 0
+  for (let flows = 0; flows < 3; flows++) {
+    const share = shareOf(window, kept)
+    assert.ok(share > (window - kept) / 2 && share < window - kept, `${share} of ${window - kept}`)
+    kept += share
+  }
+  assert.ok(shareOf(window, window) > 0, 'who has nothing under way may always say something')
 })
 
 test('who ends acknowledges what it has, unasked and once', () => {

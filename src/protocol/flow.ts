@@ -26,6 +26,20 @@ export const MAX_UNACKED_BYTES = 8 * 1024 * 1024
 /** Every flow may keep this much, however many there are: enough for a home line's round trip. */
 export const LEAST_UNACKED_BYTES = 512 * 1024
 
+/** One flow of a session may keep this part of the window that the others leave, unacknowledged. */
+const SHARE = 3 / 4
+/** However little that is: a flow that has nothing under way may say something, else nobody would acknowledge anything. */
+export const LEAST_SHARE_BYTES = 16 * 1024
+/** Where the share is what bounds a flow answers come twice as often: a payment takes a round trip too, and must be what a long line waits for. */
+export const ASKS = { inAll: 2, inShare: 4 } as const
+
+/**
+ * Bytes that one flow may have under way where `window` bytes of its session may be unpaid, and `others` of them are with other flows. What nobody reads
+ * cannot be paid for, so a flow whose application stopped reading keeps what it holds: it must leave some of the window to the others. The first of
+ * them leaves a quarter, the next a quarter of that.
+ */
+export const shareOf = (window: number, others: number): number => Math.max(LEAST_SHARE_BYTES, Math.floor((window - others) * SHARE))
+
 /** How long to wait for another way when one broke. Both ends are given it, so that tests need not wait a minute. */
 export interface Outage {
   limitMs: number
@@ -81,12 +95,12 @@ export function onAsk(flow: FlowState): void {
 
 /**
  * Whether to ask the other end what arrived, now that everything sent so far is on the link: when half of the `most` bytes that may be kept went by
- * since it was last asked, or acknowledged. So an answer is always under way before the sender must stop. Asked once: it counts as asked. Never after
- * our last word, to which everything is acknowledged unasked.
+ * since it was last asked, or acknowledged (or another part of them, see {@link ASKS}). So an answer is always under way before the sender must stop.
+ * Asked once: it counts as asked. Never after our last word, to which everything is acknowledged unasked.
  */
-export function askDue(flow: FlowState, most: number): boolean {
+export function askDue(flow: FlowState, most: number, asks: number = ASKS.inAll): boolean {
   if (flow.localOver) return false
-  const step = Math.min(most / 2, ASK_STEP_BYTES)
+  const step = Math.min(most / asks, ASK_STEP_BYTES)
   if (flow.sent - Math.max(flow.asked, flow.acked) < step) return false
   flow.asked = flow.sent
   return true

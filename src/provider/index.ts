@@ -322,16 +322,12 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     listener,
     pin: needs.certificate.pin,
     sessions: () =>
-      [...sessions.values()].map((session) => ({
-        id: session.id,
-        payer: session.payer,
-        openedAtMs: session.openedAtMs,
-        up: session.till.up,
-        down: session.till.down,
-        unpaidBytes: unpaidBytes(session.till),
-        window: session.till.window,
-        links: session.links,
-      })),
+      [...sessions.values()].map((session) => {
+        // What the other thread carried may be paid before it is counted here.
+        session.refresh()
+        const { id, payer, openedAtMs, till, links } = session
+        return { id, payer, openedAtMs, up: till.up, down: till.down, unpaidBytes: unpaidBytes(till), window: till.window, links }
+      }),
     async close() {
       clearInterval(ticking)
       needs.relay.close()

@@ -135,6 +135,7 @@ export class ProviderSession {
     this.#flows = new Flows({
       dialler,
       shared: needs.shared,
+      window: () => Number(this.till.window),
       outage: needs.outage,
       observer: needs.observer,
       gate: (direction, bytes, signal) => this.#take(direction, bytes, signal),
@@ -227,6 +228,7 @@ export class ProviderSession {
     if (this.#fast === undefined || this.#gate.held || this.closed) return
     const { flows, lease } = this.#fast
     const { meter } = flows.session
+    meter.setWindow(this.till.window)
     lease.lend(this.#gate.waiting > 0 ? 0n : roomBytes(this.till))
     this.#tellAt(meter)
     if (meter.waiting) flows.session.order({ do: 'room' })

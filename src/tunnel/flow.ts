@@ -35,6 +35,8 @@ import type { Link } from './link.ts'
 
 /** Buffered in each direction before the source is held back: two `data` frames. */
 const BUFFER_BYTES = 131_072
+/** Whatever is written fills it. */
+const ONE_PIECE_BYTES = 1
 
 /** After a reset nothing has to be delivered any more: a few round trips, and whatever still fills the line. */
 const RESET_LIMIT_MS = 30_000
@@ -64,7 +66,9 @@ export class FlowStream extends Duplex {
   #doneTimer: NodeJS.Timeout | undefined
 
   constructor(options: FlowOptions) {
-    super({ allowHalfOpen: true, highWaterMark: BUFFER_BYTES })
+    // What waits at a provider is counted already, and nobody can pay for it yet.
+    const writableHighWaterMark = options.side === 'provider' ? ONE_PIECE_BYTES : BUFFER_BYTES
+    super({ allowHalfOpen: true, readableHighWaterMark: BUFFER_BYTES, writableHighWaterMark })
     this.#options = options
     this.#opening = options.opening ?? false
     this.#keeping = new Keeping(options.budget)
@@ -158,7 +162,7 @@ export class FlowStream extends Duplex {
   }
 
   #ask(): void {
-    if (this.#link !== undefined && askDue(this.#state, this.#keeping.most)) this.#link.send('ask', {})
+    if (this.#link !== undefined && askDue(this.#state, this.#keeping.most, this.#keeping.asks)) this.#link.send('ask', {})
   }
 
   #countSent(chunk: Buffer): void {

@@ -21,7 +21,7 @@ function world(t: TestContext, side: 'consumer' | 'provider') {
   const thread = new Thread(native, loop)
   const [ours, theirs] = native.socketPair()
   const meter = new Meter()
-  const budget = new KeptBudget()
+  const budget = new KeptBudget({ window: 0 })
   const said: Uint8Array[] = []
   const link = {
     blocked: false,

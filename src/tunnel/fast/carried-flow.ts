@@ -323,7 +323,7 @@ export class CarriedFlow implements Watcher, Task {
     let most = budget
     if (this.opening) most = Math.min(budget, MAX_EARLY_BYTES - this.#kept.bytes)
     else if (side === 'provider') {
-      most = meter.room(most)
+      most = meter.room(Math.min(most, this.#kept.room))
       if (most === 0) waiters.wait(this, 1)
     }
     if (most <= 0) return -1
@@ -390,7 +390,7 @@ export class CarriedFlow implements Watcher, Task {
 
   /** Asks behind what was sealed what of it arrived, when it is time to. */
   #ask(link: SealedLink): void {
-    if (!this.opening && askDue(this.state, this.#kept.most)) link.sendFrame(ASK)
+    if (!this.opening && askDue(this.state, this.#kept.most, this.#kept.asks)) link.sendFrame(ASK)
   }
 
   /** As much is kept as may be: nothing more is sent until the other end, which was asked, acknowledges some of it. */

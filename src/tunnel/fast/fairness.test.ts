@@ -27,7 +27,7 @@ function busyFlow(loop: Loop, thread: Thread, id: number) {
   } as unknown as SealedLink
   const events = { onCounted: () => {}, onOver: () => {}, onSuspended: () => {} }
   const waiters = new Waiters(meter, loop)
-  const flow = new CarriedFlow(id, { thread, side: 'consumer', meter, waiters, budget: new KeptBudget(), events })
+  const flow = new CarriedFlow(id, { thread, side: 'consumer', meter, waiters, budget: new KeptBudget({ window: 0 }), events })
   const { address } = native.allocate(FRAME_BYTES)
   /** As much as the socket takes. */
   const fill = () => {

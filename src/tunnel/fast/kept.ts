@@ -1,5 +1,5 @@
 /** What a flow keeps until the other end acknowledges it: large pieces where they were read, small ones copied so that they cost what they hold. */
-import { LEAST_UNACKED_BYTES, MAX_UNACKED_BYTES } from '../../protocol/flow.ts'
+import { ASKS, LEAST_SHARE_BYTES, LEAST_UNACKED_BYTES, MAX_UNACKED_BYTES, shareOf } from '../../protocol/flow.ts'
 import { FRAME_HEADER_BYTES } from '../../protocol/messages.ts'
 import { Inflight } from '../inflight.ts'
 import type { Pool } from './memory.ts'
@@ -7,12 +7,24 @@ import type { Memory } from './native.ts'
 
 /** Below this a copy is cheaper than a whole piece of memory that waits for an acknowledgement. */
 const COPIED_BYTES = 8_192
-/** Of all flows of a thread together; then each may still keep its least. */
+/** Of all flows of a session together; then each may still keep its least. */
 const MOST_BYTES = 8 * MAX_UNACKED_BYTES
 
-/** How much the flows of a thread keep together. */
+/** How much the flows of a session keep together. */
 export class KeptBudget {
   used = 0
+  readonly #meter: { readonly window: number }
+
+  /** Of the session's meter: at a provider it says how much of the session may be unpaid. */
+  constructor(meter: { readonly window: number }) {
+    this.#meter = meter
+  }
+
+  /** What one flow may keep where `others` keep so much. */
+  share(others: number): number {
+    const { window } = this.#meter
+    return window === 0 ? Number.POSITIVE_INFINITY : shareOf(window, others)
+  }
 }
 
 interface Kept {
@@ -55,7 +67,18 @@ export class KeptBytes {
   /** How much may be kept now. */
   get most(): number {
     const { limit } = this.#inflight
-    return this.#budget.used >= MOST_BYTES ? Math.min(limit, LEAST_UNACKED_BYTES) : limit
+    const most = this.#budget.used >= MOST_BYTES ? Math.min(limit, LEAST_UNACKED_BYTES) : limit
+    return Math.min(most, this.#budget.share(this.#budget.used - this.bytes))
+  }
+
+  /** In how many parts of that the other end is asked what arrived. */
+  get asks(): number {
+    return this.#budget.share(0) < this.#inflight.limit ? ASKS.inShare : ASKS.inAll
+  }
+
+  /** What may be added at once, when it is not {@link full}. */
+  get room(): number {
+    return Math.max(LEAST_SHARE_BYTES, Math.floor(this.most - this.bytes))
   }
 
   get full(): boolean {

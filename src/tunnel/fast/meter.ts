@@ -8,7 +8,19 @@
  *
  * Words of shared memory, in order below. A session without a gate (a consumer's) has endless room.
  */
-const WORDS = { room: 0, up: 1, down: 2, discarded: 3, tellUpAt: 4, tellDownAt: 5, waiting: 6, held: 7, live: 8, numbered: 9 } as const
+const WORDS = {
+  room: 0,
+  up: 1,
+  down: 2,
+  discarded: 3,
+  tellUpAt: 4,
+  tellDownAt: 5,
+  waiting: 6,
+  held: 7,
+  live: 8,
+  numbered: 9,
+  window: 10,
+} as const
 
 export const METER_BYTES = 8 * Object.keys(WORDS).length
 /** No limit: a consumer pays for what arrives, after it arrived. */
@@ -71,6 +83,11 @@ export class Meter {
     return Atomics.load(this.#words, WORDS.room)
   }
 
+  /** Bytes that may be unpaid, at a provider. */
+  setWindow(bytes: bigint): void {
+    Atomics.store(this.#words, WORDS.window, bytes)
+  }
+
   /** To be told when `up` or `down` reaches its mark. */
   tellAt({ up, down }: { up: bigint; down: bigint }): void {
     Atomics.store(this.#words, WORDS.tellUpAt, up)
@@ -78,6 +95,11 @@ export class Meter {
   }
 
   // --- The thread that carries. ---
+
+  /** Bytes that may be unpaid; 0 where nobody says. */
+  get window(): number {
+    return Number(Atomics.load(this.#words, WORDS.window))
+  }
 
   /** How much of `most` bytes may be carried now. */
   room(most: number): number {

@@ -41,7 +41,7 @@ export abstract class Side {
   protected readonly carrying: Carrying
   protected readonly meter: Meter
   protected readonly waiters: Waiters
-  readonly #budget = new KeptBudget()
+  readonly #budget: KeptBudget
   readonly #numbers = new WeakMap<SealedLink, number>()
   /** How flows ended since the other thread was last told. */
   #results = new Map<string, number>()
@@ -51,6 +51,7 @@ export abstract class Side {
     this.session = session
     this.carrying = carrying
     this.meter = new Meter(shared)
+    this.#budget = new KeptBudget(this.meter)
     this.waiters = new Waiters(this.meter, carrying.thread.loop)
   }
 
