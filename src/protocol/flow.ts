@@ -28,8 +28,12 @@ export const LEAST_UNACKED_BYTES = 512 * 1024
 
 /** One flow of a session may keep this part of the window that the others leave, unacknowledged. */
 const SHARE = 3 / 4
-/** However little that is: a flow that has nothing under way may say something, else nobody would acknowledge anything. */
+/**
+ * However little that is: a flow that has nothing under way may say something, else nobody would acknowledge anything; and dozens of busy flows, all of
+ * which are read, must not send crumbs.
+ */
 export const LEAST_SHARE_BYTES = 16 * 1024
+const LEAST_SHARE = 1 / 16
 /** Where the share is what bounds a flow answers come twice as often: a payment takes a round trip too, and must be what a long line waits for. */
 export const ASKS = { inAll: 2, inShare: 4 } as const
 
@@ -38,7 +42,8 @@ export const ASKS = { inAll: 2, inShare: 4 } as const
  * cannot be paid for, so a flow whose application stopped reading keeps what it holds: it must leave some of the window to the others. The first of
  * them leaves a quarter, the next a quarter of that.
  */
-export const shareOf = (window: number, others: number): number => Math.max(LEAST_SHARE_BYTES, Math.floor((window - others) * SHARE))
+export const shareOf = (window: number, others: number): number =>
+  Math.max(LEAST_SHARE_BYTES, Math.floor(Math.max(window * LEAST_SHARE, (window - others) * SHARE)))
 
 /** How long to wait for another way when one broke. Both ends are given it, so that tests need not wait a minute. */
 export interface Outage {

@@ -161,8 +161,8 @@ export class FlowStream extends Duplex {
     this.#allowMore()
   }
 
-  #ask(): void {
-    if (this.#link !== undefined && askDue(this.#state, this.#keeping.most, this.#keeping.asks)) this.#link.send('ask', {})
+  #ask({ most, asks }: { most: number; asks?: number } = this.#keeping.aim): void {
+    if (this.#link !== undefined && askDue(this.#state, most, asks)) this.#link.send('ask', {})
   }
 
   #countSent(chunk: Buffer): void {
@@ -188,7 +188,7 @@ export class FlowStream extends Duplex {
     if (!this.#linkReady || this.#waiting !== undefined || this.#written === undefined) return
     if (this.#keeping.full) {
       // It may have become so because others keep much by now.
-      this.#ask()
+      this.#ask(this.#keeping)
       return
     }
     const written = this.#written

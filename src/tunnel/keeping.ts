@@ -103,9 +103,10 @@ export class Keeping {
     return Math.min(most, this.#budget.share(this.#budget.used - this.bytes))
   }
 
-  /** In how many parts of that the other end is asked what arrived. */
-  get asks(): number {
-    return this.#budget.share(0) < MAX_UNACKED_BYTES ? ASKS.inShare : ASKS.inAll
+  /** How much it may keep where others keep nothing, and in how many parts of that the other end is asked what arrived. */
+  get aim(): { most: number; asks: number } {
+    const share = this.#budget.share(0)
+    return share < MAX_UNACKED_BYTES ? { most: share, asks: ASKS.inShare } : { most: this.most, asks: ASKS.inAll }
   }
 
   /** Whether no more should be added for now. */

@@ -389,15 +389,15 @@ export class CarriedFlow implements Watcher, Task {
   }
 
   /** Asks behind what was sealed what of it arrived, when it is time to. */
-  #ask(link: SealedLink): void {
-    if (!this.opening && askDue(this.state, this.#kept.most, this.#kept.asks)) link.sendFrame(ASK)
+  #ask(link: SealedLink, { most, asks }: { most: number; asks?: number } = this.#kept.aim): void {
+    if (!this.opening && askDue(this.state, most, asks)) link.sendFrame(ASK)
   }
 
   /** As much is kept as may be: nothing more is sent until the other end, which was asked, acknowledges some of it. */
   #mustWait(link: SealedLink): boolean {
     if (!this.#kept.full) return false
     // It may have become so because others keep much by now.
-    this.#ask(link)
+    this.#ask(link, this.#kept)
     link.flush()
     return true
   }

@@ -71,9 +71,11 @@ export class KeptBytes {
     return Math.min(most, this.#budget.share(this.#budget.used - this.bytes))
   }
 
-  /** In how many parts of that the other end is asked what arrived. */
-  get asks(): number {
-    return this.#budget.share(0) < this.#inflight.limit ? ASKS.inShare : ASKS.inAll
+  /** How much it may keep where others keep nothing, and in how many parts of that the other end is asked what arrived. */
+  get aim(): { most: number; asks: number } {
+    const { limit } = this.#inflight
+    const share = this.#budget.share(0)
+    return share < limit ? { most: share, asks: ASKS.inShare } : { most: limit, asks: ASKS.inAll }
   }
 
   /** What may be added at once, when it is not {@link full}. */
