@@ -99,6 +99,14 @@ export function statementDebt(till: Pick<Till, 'base' | 'pricePerGib'>, statemen
   return owed(till.base, statement.up + statement.down, till.pricePerGib)
 }
 
+/**
+ * What may be unpaid from now on: `window`, but no less than what is unpaid already. That was lent under a wider window, of which the other side
+ * may never have heard: a count above the window it is told of now would look like a lie.
+ */
+export function windowOver(window: bigint, unpaid: bigint): bigint {
+  return window > unpaid ? window : unpaid
+}
+
 export function acceptStatement(till: Till, statement: Pick<Statement, 'up' | 'down' | 'cumulative'>, window: bigint): void {
   // Two statements may be made durable in one write; the later one wins whatever order they are applied in.
   if (statement.up < till.paidUp || statement.down < till.paidDown) return

@@ -161,18 +161,18 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     const sessionId = toHex(randomBytes(16))
     const before = vault.book.counterparty(payer)
     const paidBytes = boughtBytes(before, terms.leastPerGib())
-    const window = current?.window() ?? creditWindow({ paidBytes, unpaidBytes: 0n, peakBytes: peakOf(payer).bytes })
+    const enter = (window: bigint) => beginSession(channel, sessionId, message.pricePerGib, carried, window, needs)
     let carried = { up: 0n, down: before.unpaidBytes }
-    const enter = () => beginSession(channel, sessionId, message.pricePerGib, carried, window, needs)
     let session = current
     if (session === undefined) {
-      session = new ProviderSession(link, channel, sessionId, await enter(), sessionNeeds)
+      const till = await enter(creditWindow({ paidBytes, unpaidBytes: 0n, peakBytes: peakOf(payer).bytes }))
+      session = new ProviderSession(link, channel, sessionId, till, sessionNeeds)
       listenControl(link, session)
     } else {
       const left = session.id
-      await session.moveTo(channel, sessionId, (unpaid) => {
+      await session.moveTo(channel, sessionId, (unpaid, window) => {
         carried = unpaid
-        return enter()
+        return enter(window)
       })
       sessions.delete(left)
       // A flow link that was on its way during the move still names the old row.

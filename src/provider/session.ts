@@ -27,6 +27,7 @@ import {
   roomBytes,
   type Till,
   unpaidBytes,
+  windowOver,
 } from '../protocol/till.ts'
 import { recoverSigner, voucherDigest } from '../protocol/voucher.ts'
 import { ENDLESS, type Meter, type Plane } from '../tunnel/fast/plane.ts'
@@ -86,6 +87,9 @@ export interface SessionNeeds {
   /** The thread that carries bytes, where there is one. */
   plane?: (() => Plane | undefined) | undefined
 }
+
+/** Writes the row of a session down that moved, with what it takes along and what may be unpaid there. */
+type Enter = (carried: { up: bigint; down: bigint }, window: bigint) => Promise<Till>
 
 export class ProviderSession {
   readonly token = toHex(randomBytes(32))
@@ -396,14 +400,14 @@ export class ProviderSession {
    * Moves to another channel of the same payer: waits for statements under way, holds all flows, closes this channel's row, and takes what is
    * unpaid along. `enter` writes the new row down. Flows notice nothing but a pause.
    */
-  moveTo(channel: PresentedChannel, id: Hex, enter: (carried: { up: bigint; down: bigint }) => Promise<Till>): Promise<void> {
+  moveTo(channel: PresentedChannel, id: Hex, enter: Enter): Promise<void> {
     this.#moving = this.#move(channel, id, enter).finally(() => {
       this.#moving = undefined
     })
     return this.#moving
   }
 
-  async #move(channel: PresentedChannel, id: Hex, enter: (carried: { up: bigint; down: bigint }) => Promise<Till>): Promise<void> {
+  async #move(channel: PresentedChannel, id: Hex, enter: Enter): Promise<void> {
     await this.settled()
     if (this.closed) throw new BywayError('SESSION_UNKNOWN', 'the session ended before it could move')
     if (!this.#mayLeave()) throw new BywayError('MESSAGE_UNEXPECTED', 'a channel is left when it is nearly used up, or its root runs out')
@@ -414,7 +418,7 @@ export class ProviderSession {
     const { paidUp, paidDown } = this.till
     const carried = carriedOver(this.till)
     await recordClosed(this.#needs, this.channel, this.id, { up: paidUp, down: paidDown }, 'done')
-    const till = await enter(carried)
+    const till = await enter(carried, windowOver(this.window(), carried.up + carried.down))
     this.channel = channel
     this.id = id
     this.till = till

@@ -111,23 +111,38 @@ export async function settled(value: () => bigint): Promise<bigint> {
 }
 
 /** A disk whose every sync takes `delayMs`: what a test must squeeze in between has time to. */
-export function slowDisk(delayMs: number): Disk {
+export const slowDisk = (delayMs: number): Disk => diskThatSyncs(() => new Promise((resolve) => setTimeout(resolve, delayMs)))
+
+/** A disk on which nothing becomes durable while it is held. */
+export function heldDisk(): Disk & { hold(): void; release(): void } {
+  let held = Promise.withResolvers<void>()
+  held.resolve()
+  return {
+    ...diskThatSyncs(() => held.promise),
+    hold() {
+      held = Promise.withResolvers()
+    },
+    release: () => held.resolve(),
+  }
+}
+
+function diskThatSyncs(sync: () => Promise<void>): Disk {
   const disk = realDisk({ fsync: 'off' })
   return {
     ...disk,
     async open(path, how) {
       const file = await disk.open(path, how)
-      const slow: LogFile = {
+      const there: LogFile = {
         get size() {
           return file.size
         },
         append: (bytes) => file.append(bytes),
-        sync: () => new Promise((resolve) => setTimeout(resolve, delayMs)),
+        sync,
         truncate: (size) => file.truncate(size),
         readAll: () => file.readAll(),
         close: () => file.close(),
       }
-      return slow
+      return there
     },
   }
 }
