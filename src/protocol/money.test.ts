@@ -5,7 +5,18 @@ import fc from 'fast-check'
 import { creditWindow, MAX_WINDOW_BYTES, PeakRate, STRANGER_WINDOW_BYTES } from './credit.ts'
 import { bytesWithin, numeratorOf, owed, unitsOf } from './price.ts'
 import { checkDone, dueBytes, markSigned, newPurse, nextStatement, onLost, onMeter, onPaid, promptBytes, tolerance } from './purse.ts'
-import { acceptStatement, capBytes, carriedBytes, checkStatement, newTill, paidBytes, roomBytes, takeBytes, unpaidBytes } from './till.ts'
+import {
+  acceptStatement,
+  capBytes,
+  carriedBytes,
+  checkStatement,
+  newTill,
+  paidBytes,
+  roomBytes,
+  takeBytes,
+  unpaidBytes,
+  windowOver,
+} from './till.ts'
 
 const price = fc.bigInt(0n, 10_000_000n)
 const bytes = fc.bigInt(0n, 1n << 45n)
@@ -107,6 +118,71 @@ test('honest nodes, any order of events: never more unpaid than the window, both
     }),
     { numRuns: 500 },
   )
+})
+
+/** A consumer that pays part of what it owes, and loses its link now and then with what was said on it; windows come and go. */
+const shrinking = fc.array(
+  fc.oneof(
+    fc.record({ kind: fc.constant('carry' as const), bytes: fc.constantFrom(60_000, 1_000_000) }),
+    fc.record({
+      kind: fc.constant('pay' as const),
+      percent: fc.constantFrom(0n, 30n, 100n),
+      window: fc.constantFrom(STRANGER_WINDOW_BYTES, 16n * STRANGER_WINDOW_BYTES),
+    }),
+    fc.record({ kind: fc.constant('break' as const) }),
+    fc.record({ kind: fc.constant('rejoin' as const) }),
+  ),
+  { minLength: 4, maxLength: 30 },
+)
+
+test('a window that shrinks covers what was lent before: no count is above what the consumer heard of, whichever words it lost', () => {
+  let beyond = 0
+  fc.assert(
+    fc.property(shrinking, (events) => {
+      const terms = { base: 0n, pricePerGib: 1n, cap: 1n << 60n, cumulative: 0n, window: STRANGER_WINDOW_BYTES }
+      const till = newTill(terms)
+      const purse = newPurse({ ...terms, paidBefore: 0n, disputedBefore: 0n })
+      let [linked, byHistory] = [false, terms.window]
+      const meter = () => assert.equal(onMeter(purse, { up: 0n, down: till.down }), undefined)
+      for (const event of events) {
+        if (event.kind === 'carry' && takeBytes(till, 'down', event.bytes) && linked) meter()
+        if (event.kind === 'break') linked = false
+        if (event.kind === 'rejoin') {
+          linked = true
+          const heard = purse.widest > byHistory ? purse.widest : byHistory
+          if (till.down > purse.paidDown + heard) beyond++
+          onPaid(purse, till.window)
+          meter()
+        }
+        if (event.kind !== 'pay') continue
+        const down = purse.paidDown + ((till.down - purse.paidDown) * event.percent) / 100n
+        const statement = { up: 0n, down, disputed: 0n, cumulative: unitsOf(owed(0n, down, 1n)) }
+        const before = till.window
+        markSigned(purse, statement)
+        acceptStatement(till, statement, event.window)
+        byHistory = event.window
+        assert.ok(till.window <= (before > byHistory ? before : byHistory), 'nothing is lent beyond either window')
+        if (unpaidBytes(till) === 0n) assert.equal(till.window, byHistory, 'and once all is paid the history alone counts')
+        if (linked) onPaid(purse, till.window)
+      }
+    }),
+    { numRuns: 2_000 },
+  )
+  assert.ok(beyond > 0, 'control: the window by history alone would have been too small')
+})
+
+test('what may be unpaid is what history allows, and no less than what is unpaid already, as far as it was lent', () => {
+  const till = newTill({ base: 0n, pricePerGib: 1n, cap: 1_000n, cumulative: 0n, window: 4_000n })
+  takeBytes(till, 'down', 3_000)
+  acceptStatement(till, { up: 0n, down: 1_000n, cumulative: 0n }, 500n)
+  assert.deepEqual([till.window, roomBytes(till)], [2_000n, 0n], 'lent already, and no more')
+  acceptStatement(till, { up: 0n, down: 2_800n, cumulative: 0n }, 500n)
+  assert.deepEqual([till.window, roomBytes(till)], [500n, 300n])
+  // Carried over from an earlier session, and never lent in this one.
+  till.up += 9_000n
+  acceptStatement(till, { up: 0n, down: 2_900n, cumulative: 0n }, 400n)
+  assert.equal(till.window, 500n)
+  assert.deepEqual([windowOver(500n, 300n), windowOver(500n, 700n), windowOver(500n, -1n)], [500n, 700n, 500n])
 })
 
 test('a till without room takes nothing, and a refused chunk changes nothing', () => {

@@ -107,11 +107,16 @@ export function windowOver(window: bigint, unpaid: bigint): bigint {
   return window > unpaid ? window : unpaid
 }
 
+/**
+ * Puts a statement that is durable into the till; `window`: what this payer may owe by its history. One that shrank (its peak is forgotten) still
+ * covers what was lent under the old one, see {@link windowOver}, but lends nothing beyond that.
+ */
 export function acceptStatement(till: Till, statement: Pick<Statement, 'up' | 'down' | 'cumulative'>, window: bigint): void {
   // Two statements may be made durable in one write; the later one wins whatever order they are applied in.
   if (statement.up < till.paidUp || statement.down < till.paidDown) return
   till.paidUp = statement.up
   till.paidDown = statement.down
   till.cumulative = statement.cumulative
-  till.window = window
+  const unpaid = unpaidBytes(till)
+  till.window = windowOver(window, unpaid < till.window ? unpaid : till.window)
 }
