@@ -208,8 +208,10 @@ export class ProviderSession {
 
   /** Puts what the other thread carried into the till, and lets the consumer know when it is time. */
   refresh(): void {
+    const { up } = this.till
     const bytes = this.#collect()
-    if (bytes > 0n) this.#onCarried(bytes)
+    // What was called a download an instant ago may turn out to be an upload: no byte more, but the consumer pays for it only once it hears so.
+    if (bytes > 0n || this.till.up > up) this.#onCarried(bytes)
   }
 
   #collect(): bigint {

@@ -1,0 +1,47 @@
+/** What a session tells of the bytes that another thread carries. That thread is played by the test. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { openRoot, Rogue } from '../../test/attacks/rogue.ts'
+import { MemoryChain } from '../../test/support/memory-chain.ts'
+import { startProvider } from '../../test/support/pair.ts'
+import { Meter, type Plane, type SessionReport } from '../tunnel/fast/plane.ts'
+
+/** A session of a provider whose bytes are carried by `meter`; `report` is what the thread says. */
+async function carriedElsewhere(t: TestContext) {
+  const meter = new Meter()
+  let report: (report: SessionReport) => void = () => {}
+  const plane = {
+    session(_side: string, needs: { onReport: typeof report }) {
+      report = needs.onReport
+      const order = (given: { do: string }) => {
+        if (given.do === 'close-session') report({ say: 'closed-session', session: 1 })
+      }
+      return { number: 1, meter, order, adopt: async () => undefined }
+    },
+  } as unknown as Plane
+  const chain = new MemoryChain()
+  const seller = await startProvider({ chain, plane })
+  const buyer = await Rogue.open(seller, openRoot(chain, seller.payee))
+  t.after(async () => {
+    buyer.leave()
+    await seller.provider.close()
+    await seller.vault.close()
+  })
+  return { meter, buyer, counted: () => report({ say: 'counted', session: 1 }) }
+}
+
+test('an upload whose direction is known an instant after its room was taken is told as well', async (t) => {
+  const BYTES = 1_000n
+  const { meter, buyer, counted } = await carriedElsewhere(t)
+  const told = async () => {
+    const { up, down } = (await buyer.control.next('meter')).body
+    return { up, down }
+  }
+  // The thread takes room first, and says then for which direction.
+  meter.give(-BYTES)
+  counted()
+  assert.deepEqual(await told(), { up: 0n, down: BYTES }, 'control: looked at in between, it is called a download')
+  meter.count('up', Number(BYTES))
+  counted()
+  assert.deepEqual(await told(), { up: BYTES, down: 0n })
+})
