@@ -91,6 +91,8 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
   const formerIds = new Map<Hex, ProviderSession>()
   /** Openings of one payer run one after the other, so that they agree on what is unpaid. */
   const queues = new Map<Hex, Promise<void>>()
+  /** Sessions that are there may pay and move to the end; none is opened any more. */
+  let closing = false
 
   /** Kept over sessions, so that a pair that meets again does not start from a stranger's window. The oldest is forgotten first. */
   const peaks = new Map<Hex, PeakRate>()
@@ -138,13 +140,18 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     extend: (offer, signal) => needs.relay.extend(offer, sessionId(), signal),
   })
 
+  function requireServing(): void {
+    if (closing) throw new BywayError('PROVIDER_BUSY', 'this node is stopping')
+  }
+
   /** First `session` on a link, or a later one that moves the session to another channel. */
   async function open(link: Link, message: MessageBody<'session'>, current: ProviderSession | undefined): Promise<void> {
     const exporter = link.wire.exportKeyingMaterial(32, EXPORTER_LABEL, Buffer.alloc(0))
     const presented = checkPresented(message, terms, exporter, Math.floor(clock.nowMs() / 1000))
     if (!presented.ok) throw new BywayError(presented.code, presented.message)
     const { channel } = presented
-    if (current !== undefined && current.payer !== channel.descriptor.payer) {
+    if (current === undefined) requireServing()
+    else if (current.payer !== channel.descriptor.payer) {
       throw new BywayError('MESSAGE_UNEXPECTED', 'a session moves between channels of one payer only')
     }
     await requireMoney(channel, needs)
@@ -155,7 +162,10 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     const { payer } = channel.descriptor
     await adoptLatest(channel, message.latest, needs)
     if (current === undefined) {
+      requireServing()
       await byPayer.get(payer)?.close('superseded')
+      // The last moment before the row is written.
+      requireServing()
       if (sessions.size >= MAX_SESSIONS) throw new BywayError('PROVIDER_BUSY', `this node serves ${MAX_SESSIONS} sessions already`)
     }
     const sessionId = toHex(randomBytes(16))
@@ -302,6 +312,13 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
     })
   }
 
+  /** Ends all sessions in order, those too whose rows were being written when this began. */
+  async function drain(): Promise<void> {
+    while (queues.size > 0 || sessions.size > 0) {
+      await Promise.allSettled([...queues.values(), ...sessions.values().map((session) => session.drain())])
+    }
+  }
+
   const listener = await listenTls(
     {
       ...needs.listen,
@@ -329,9 +346,10 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
         return { id, payer, openedAtMs, up: till.up, down: till.down, unpaidBytes: unpaidBytes(till), window: till.window, links }
       }),
     async close() {
+      closing = true
       clearInterval(ticking)
       needs.relay.close()
-      await Promise.all([...sessions.values()].map((session) => session.drain()))
+      await drain()
       await listener.close()
     },
   }
