@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { type MockTimers, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '../protocol/clock.ts'
 import { BywayError } from '../protocol/errors.ts'
-import type { Message } from '../protocol/messages.ts'
+import type { Message, MessageBody } from '../protocol/messages.ts'
 import type { Link } from '../tunnel/index.ts'
 import { Budget } from './budget.ts'
 import { Control, type ControlNeeds, patience } from './control.ts'
@@ -111,3 +112,99 @@ function noticedAfter(timers: MockTimers, diesAtMs: number): number {
   timers.reset()
   return Number.isFinite(awayAtMs) ? awayAtMs - diesAtMs : awayAtMs
 }
+
+const REJOINED: MessageBody<'rejoined'> = { cumulative: 0n, window: 0n }
+
+const LOOKING = { limitMs: 150, againMs: 5 }
+
+/** A session that moves to a better way while `rejoin` looks for one, because the old link closed before the new one was answered. */
+async function moveWhileLooking(rejoin: ControlNeeds['rejoin']) {
+  let breaks: OnClose = () => {}
+  const newLink = (destroyed = () => {}) =>
+    ({
+      closed: false,
+      listen: ({ onClose }: { onClose: OnClose }) => (breaks = onClose),
+      unlisten() {},
+      send() {},
+      close() {},
+      destroy: destroyed,
+    }) as unknown as Link
+  const heard: string[] = []
+  const better = newLink()
+  const answered = Promise.withResolvers<MessageBody<'rejoined'>>()
+  const control = new Control(newLink(), {
+    clock: systemClock,
+    budget: new Budget(systemClock),
+    random: () => 0,
+    outage: LOOKING,
+    connect: async () => newLink(() => heard.push('other link destroyed')),
+    rejoin: (link, signal) => (link === better ? answered.promise : rejoin(link, signal)),
+    activity: () => ({ flows: true, quietMs: 0 }),
+    onMessage() {},
+    onAway: () => heard.push('away'),
+    onBack: () => heard.push('back'),
+    onRejoined: () => heard.push('rejoined'),
+    onGone: ({ code }) => heard.push(code),
+  })
+  const moved = control.moveTo(better)
+  breaks(undefined)
+  await delay(0)
+  const away = control.away
+  return {
+    heard,
+    away,
+    /** Answers on the better link, and waits for longer than a way back is looked for. */
+    async answer() {
+      answered.resolve(REJOINED)
+      await moved
+      await delay(2 * LOOKING.limitMs)
+    },
+    close: () => control.close(),
+    isAway: () => control.away,
+  }
+}
+
+test('who looks for a way back stops when the session moved to another link meanwhile', async (t) => {
+  const untilGiven = (signal: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve())
+    })
+  const cases: Record<string, { rejoin: ControlNeeds['rejoin']; also?: string[] }> = {
+    'nobody answers': {
+      rejoin: async (_link, signal) => {
+        await untilGiven(signal)
+        throw new BywayError('CONNECTION_RESET', 'given up')
+      },
+    },
+    'the session is not known there': {
+      rejoin: async (_link, signal) => {
+        await untilGiven(signal)
+        throw new BywayError('SESSION_UNKNOWN', 'never heard of it')
+      },
+    },
+    'the answer comes late': {
+      rejoin: async (_link, signal) => {
+        await untilGiven(signal)
+        return REJOINED
+      },
+      also: ['other link destroyed'],
+    },
+  }
+  for (const [name, { rejoin, also = [] }] of Object.entries(cases)) {
+    await t.test(name, async () => {
+      const session = await moveWhileLooking(rejoin)
+      assert.deepEqual([session.heard, session.away], [['away'], true], 'control: it looks for a way')
+      await session.answer()
+      assert.deepEqual(session.heard, ['away', 'rejoined', ...also])
+      assert.equal(session.isAway(), false)
+      session.close()
+    })
+  }
+})
+
+test('control: where the better link is never answered, who looks for a way back says when it is too late', async () => {
+  const session = await moveWhileLooking(() => Promise.reject(new BywayError('PROVIDER_UNREACHABLE', 'nobody is there')))
+  await delay(2 * LOOKING.limitMs)
+  assert.deepEqual(session.heard, ['away', 'PROVIDER_LOST'])
+  session.close()
+})

@@ -185,7 +185,7 @@ export class Control {
     const signal = AbortSignal.any([given.signal, AbortSignal.timeout(limitMs)])
     for (let attempt = 1; !given.signal.aborted && !this.#closed; attempt++) {
       await this.#needs.budget.take(RETRY_BYTES, signal)
-      const last = await this.#tryToRejoin(signal, lostAtMs)
+      const last = await this.#tryToRejoin(given, signal, lostAtMs)
       if (last === undefined) return
       if (given.signal.aborted) break
       if (last.code === 'SESSION_UNKNOWN') {
@@ -200,6 +200,8 @@ export class Control {
       const pauses = { firstMs: againMs, longestMs: LONGEST_PAUSES * againMs }
       await pause(backoffMs(attempt, pauses, this.#needs.random), signal)
     }
+    // The session moved to another link meanwhile, and whoever moved it said so.
+    if (this.#rejoining !== given) return
     this.#rejoining = undefined
     if (!this.#link.closed && !this.#closed) this.#needs.onBack()
     // It broke for good in the moment it had spoken again.
@@ -221,11 +223,18 @@ export class Control {
     this.#replace(link, answer, this.#needs.clock.nowMs())
   }
 
-  /** Undefined when it worked. */
-  async #tryToRejoin(signal: AbortSignal, lostAtMs: number): Promise<BywayError | undefined> {
+  /** Undefined when it worked, or the session is on another link already. */
+  async #tryToRejoin(given: AbortController, signal: AbortSignal, lostAtMs: number): Promise<BywayError | undefined> {
     try {
       const link = await this.#needs.connect(signal)
-      this.#replace(link, await this.#needs.rejoin(link, signal), lostAtMs)
+      const answer = await this.#needs.rejoin(link, signal)
+      if (this.#rejoining !== given) {
+        link.destroy()
+        return undefined
+      }
+      // Nothing is left to be given up; links may listen to the signal as long as they live.
+      this.#rejoining = undefined
+      this.#replace(link, answer, lostAtMs)
       return undefined
     } catch (thrown) {
       return asBywayError(thrown)
@@ -235,7 +244,10 @@ export class Control {
   #replace(link: Link, answer: MessageBody<'rejoined'>, lostAtMs: number): void {
     const old = this.#link
     this.#link = link
+    // Whoever still looks for a way, because the old link closed before the answer came on the new one, needs none any more.
+    const looking = this.#rejoining
     this.#rejoining = undefined
+    looking?.abort()
     old.unlisten()
     old.destroy()
     if (this.#closed) {
