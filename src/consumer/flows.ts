@@ -43,9 +43,11 @@ export interface OverFlow extends Counts {
 
 /** A flow that is not over. */
 interface Live {
+  /** Another one when it has to be opened anew. */
+  flowId: number
   readonly flow: FlowStream
   /** Says on a link what the flow is for. */
-  ask(link: Link): void
+  ask(link: Link, flowId: number): void
   /** Whether somebody waits for the answer; the others have the stream already. */
   readonly awaited: boolean
   readonly opened: PromiseWithResolvers<void>
@@ -100,18 +102,19 @@ export class Flows {
     const flowId = this.#needs.nextId()
     this.#broken.asked(flowId)
     const opened = Promise.withResolvers<void>()
-    const ask = (on: Link) => {
-      if ('offer' in target) on.send('extend', { flowId, offer: target.offer })
+    const ask = (on: Link, id: number) => {
+      if ('offer' in target) on.send('extend', { flowId: id, offer: target.offer })
       else {
         const { host, port } = target.destination
-        on.send('open', { flowId, protocol: host === UDP_NAME ? FLOW_PROTOCOLS.udp : FLOW_PROTOCOLS.tcp, host, port })
+        on.send('open', { flowId: id, protocol: host === UDP_NAME ? FLOW_PROTOCOLS.udp : FLOW_PROTOCOLS.tcp, host, port })
       }
     }
-    const flow = this.#begin(flowId, link, { ask, awaited: !early, opened })
-    ask(link)
+    const live = this.#begin(link, { flowId, ask, awaited: !early, opened })
+    const { flow } = live
+    ask(link, flowId)
     const timer = setTimeout(() => {
       flow.link?.destroy()
-      this.#giveUp(flowId, new BywayError('SESSION_TIMEOUT', 'the provider did not answer in time'))
+      this.#giveUp(live.flowId, new BywayError('SESSION_TIMEOUT', 'the provider did not answer in time'))
     }, OPEN_TIMEOUT_MS)
     const given = () => flow.destroy(new BywayError('CONNECTION_RESET', 'the application gave up'))
     signal.addEventListener('abort', given, { once: true })
@@ -125,7 +128,7 @@ export class Flows {
     return flow
   }
 
-  #begin(flowId: number, link: Link, asked: Omit<Live, 'flow'>): FlowStream {
+  #begin(link: Link, asked: Omit<Live, 'flow'>): Live {
     const needs = this.#needs
     const broken = this.#broken
     const { opened, awaited } = asked
@@ -141,30 +144,31 @@ export class Flows {
         else opened.resolve()
       },
       onFailed: (body) => {
-        this.#forget(flowId, flow)
-        broken.over(flowId)
+        this.#forget(live)
+        broken.over(live.flowId)
         opened.reject(failure(body))
       },
       onDone: (stated) => {
-        this.#forget(flowId, flow)
-        broken.over(flowId)
+        this.#forget(live)
+        broken.over(live.flowId)
         needs.onOver(flow, stated!)
       },
       onSuspended: (error) => {
         // Whoever waits for the answer had better ask elsewhere. It may have been opened all the same: what the provider put on the link for
         // nobody is settled like any broken flow. And whoever breaks the rules gets no second link.
-        if ((flow.opening && awaited) || error.code.startsWith('MESSAGE_')) this.#giveUp(flowId, error)
-        else void this.#carryOn(flowId)
+        if ((flow.opening && awaited) || error.code.startsWith('MESSAGE_')) this.#giveUp(live.flowId, error)
+        else void this.#carryOn(live)
       },
     })
     // Whoever uses the flow listens for errors; until then one must not bring the process down.
     flow.on('error', () => {})
-    this.#live.set(flowId, { flow, ...asked })
-    return flow
+    const live: Live = { ...asked, flow }
+    this.#live.set(live.flowId, live)
+    return live
   }
 
   /** The flow is over; its link is free for the next. */
-  #forget(flowId: number, { link }: FlowStream): void {
+  #forget({ flowId, flow: { link } }: Live): void {
     this.#live.delete(flowId)
     if (link !== undefined) this.#needs.put(link)
   }
@@ -181,10 +185,9 @@ export class Flows {
   }
 
   /** Looks for another link until one carries the flow on, or it is too late. */
-  async #carryOn(flowId: number): Promise<void> {
+  async #carryOn(live: Live): Promise<void> {
     const { clock, outage } = this.#needs
-    const live = this.#live.get(flowId)
-    if (live === undefined) return
+    if (!this.#live.has(live.flowId)) return
     const { flow } = live
     const nowMs = clock.nowMs()
     // A provider that lets it go on and breaks it off again and again, without a byte, does not carry it.
@@ -192,13 +195,13 @@ export class Flows {
     if (!again || live.lost === undefined) live.lost = { progress: flow.progress, sinceMs: nowMs, lastMs: 0 }
     const deadline = live.lost.sinceMs + outage.limitMs
     if (nowMs - live.lost.lastMs < outage.againMs) await this.#attempts.pause(outage.againMs)
-    while (this.#live.has(flowId)) {
+    while (this.#live.has(live.flowId)) {
       await this.#attempts.whileHeld()
       live.lost.lastMs = clock.nowMs()
-      const last = await this.#attempts.inTurn(() => this.#tryToResume(flowId, flow))
+      const last = await this.#attempts.inTurn(() => this.#tryToResume(live))
       if (last === undefined) return
       if (HOPELESS.has(last.code) || clock.nowMs() > deadline) {
-        this.#giveUp(flowId, last)
+        this.#giveUp(live.flowId, last)
         return
       }
       await this.#attempts.pause(outage.againMs)
@@ -206,7 +209,8 @@ export class Flows {
   }
 
   /** Undefined when the flow goes on, or turned out to be over. */
-  async #tryToResume(flowId: number, flow: FlowStream): Promise<BywayError | undefined> {
+  async #tryToResume(live: Live): Promise<BywayError | undefined> {
+    const { flow, flowId } = live
     let link: Link | undefined
     try {
       if (!this.#live.has(flowId)) return undefined
@@ -214,17 +218,14 @@ export class Flows {
       const { received, over } = flow.mark
       const answer = await askToResume(link, { flowId, received: BigInt(received), over: over ? 1 : 0 }, this.#attempts.closed)
       // It was given up in between: the provider hears of it when the link goes.
-      const live = this.#live.get(flowId)
-      if (live === undefined) throw new BywayError('CONNECTION_RESET', 'the flow was given up while it looked for a link')
+      if (!this.#live.has(flowId)) throw new BywayError('CONNECTION_RESET', 'the flow was given up while it looked for a link')
       if (answer.name === 'done') {
         flow.finish(answer.body)
         this.#needs.put(link)
       } else if (answer.name === 'resumed') {
         flow.continueOn(link, { received: Number(answer.body.received), over: answer.body.over !== 0 })
       } else if (flow.opening && !flow.destroyed) {
-        // The provider never heard of it, or stopped dialling when the link broke.
-        live.ask(link)
-        flow.beginOn(link)
+        this.#openAnew(live, link)
       } else {
         this.#needs.put(link)
         return new BywayError('FLOW_UNKNOWN', 'the provider gave the flow up')
@@ -234,6 +235,23 @@ export class Flows {
       link?.destroy()
       return asBywayError(thrown)
     }
+  }
+
+  /**
+   * The provider never heard of the flow, stopped dialling when the link broke, or opened it and gave it up: nobody knows which here, and its word
+   * of the last may still be on the way. So what it carried is settled like any broken flow, under the old id, and all begins again under another.
+   */
+  #openAnew(live: Live, link: Link): void {
+    const { flow, flowId } = live
+    this.#live.delete(flowId)
+    this.#broken.broke(flowId, flow)
+    live.flowId = this.#needs.nextId()
+    this.#live.set(live.flowId, live)
+    this.#broken.asked(live.flowId)
+    // The first bytes are sent once more. The provider may have delivered them before, and counts them again when it does so again.
+    this.#needs.onCount('sent', Number(flow.sent))
+    live.ask(link, live.flowId)
+    flow.beginOn(link)
   }
 
   /** The way to the provider is dead. Whoever waits for an answer asks elsewhere; the others wait for the session to find a way. */
