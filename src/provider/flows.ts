@@ -55,8 +55,6 @@ export const newShared = (limits: { mostWaiting?: number; mostFlows?: number; mo
 export interface FlowsNeeds extends Omit<ExitNeeds, 'budget'> {
   dialler: Dialler
   shared: Shared
-  /** Bytes of the session that may be unpaid. */
-  window(): number
   outage: Outage
   /** A flow was given up: the consumer must hear, over the control link, what it carried. */
   lost(flowId: number, totals: Totals): void
@@ -82,7 +80,7 @@ export class Flows {
 
   constructor(needs: FlowsNeeds) {
     this.#needs = needs
-    this.#budget = new KeepingBudget(undefined, needs.shared.budget, needs.window)
+    this.#budget = new KeepingBudget(undefined, needs.shared.budget)
   }
 
   get links(): number {

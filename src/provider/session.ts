@@ -139,7 +139,6 @@ export class ProviderSession {
     this.#flows = new Flows({
       dialler,
       shared: needs.shared,
-      window: () => Number(this.till.window),
       outage: needs.outage,
       observer: needs.observer,
       gate: (direction, bytes, signal) => this.#take(direction, bytes, signal),

@@ -8,6 +8,8 @@
  * The ends differ in one thing. When both directions are over and everything was consumed, the provider's owner says `done` with what it
  * counted, and the link is free for the next flow. The consumer counts whatever arrives until then, also after a reset, so both sides agree
  * to the byte. The rules are protocol/flow.ts.
+ *
+ * Longer than 400 lines because both directions and the end of a flow are one state.
  */
 import { Duplex } from 'node:stream'
 import { BywayError } from '../protocol/errors.ts'
@@ -35,8 +37,6 @@ import type { Link } from './link.ts'
 
 /** Buffered in each direction before the source is held back: two `data` frames. */
 const BUFFER_BYTES = 131_072
-/** Whatever is written fills it. */
-const ONE_PIECE_BYTES = 1
 
 /** After a reset nothing has to be delivered any more: a few round trips, and whatever still fills the line. */
 const RESET_LIMIT_MS = 30_000
@@ -66,9 +66,7 @@ export class FlowStream extends Duplex {
   #doneTimer: NodeJS.Timeout | undefined
 
   constructor(options: FlowOptions) {
-    // What waits at a provider is counted already, and nobody can pay for it yet.
-    const writableHighWaterMark = options.side === 'provider' ? ONE_PIECE_BYTES : BUFFER_BYTES
-    super({ allowHalfOpen: true, readableHighWaterMark: BUFFER_BYTES, writableHighWaterMark })
+    super({ allowHalfOpen: true, highWaterMark: BUFFER_BYTES })
     this.#options = options
     this.#opening = options.opening ?? false
     this.#keeping = new Keeping(options.budget)
@@ -161,8 +159,8 @@ export class FlowStream extends Duplex {
     this.#allowMore()
   }
 
-  #ask({ most, asks }: { most: number; asks?: number } = this.#keeping.aim): void {
-    if (this.#link !== undefined && askDue(this.#state, most, asks)) this.#link.send('ask', {})
+  #ask(): void {
+    if (this.#link !== undefined && askDue(this.#state, this.#keeping.most)) this.#link.send('ask', {})
   }
 
   #countSent(chunk: Buffer): void {
@@ -188,7 +186,7 @@ export class FlowStream extends Duplex {
     if (!this.#linkReady || this.#waiting !== undefined || this.#written === undefined) return
     if (this.#keeping.full) {
       // It may have become so because others keep much by now.
-      this.#ask(this.#keeping)
+      this.#ask()
       return
     }
     const written = this.#written

@@ -1,5 +1,5 @@
 /** What a flow keeps until the other end acknowledges it, in the chunks it came in: nothing is copied but crumbs. */
-import { ASKS, LEAST_SHARE_BYTES, LEAST_UNACKED_BYTES, MAX_UNACKED_BYTES, shareOf } from '../protocol/flow.ts'
+import { LEAST_UNACKED_BYTES, MAX_UNACKED_BYTES } from '../protocol/flow.ts'
 
 /**
  * How much all flows of a session keep together. When it is used up each flow may still keep its least, so none stands still because
@@ -9,13 +9,11 @@ export class KeepingBudget {
   #used = 0
   readonly #limit: number
   readonly #within: KeepingBudget | undefined
-  readonly #window: (() => number) | undefined
 
-  /** `within` is shared by many sessions: what is used here is used there too. `window`: bytes of the session that may be unpaid, at a provider. */
-  constructor(limit = MAX_KEPT_BYTES, within?: KeepingBudget, window?: () => number) {
+  /** `within` is shared by many sessions: what is used here is used there too. */
+  constructor(limit = MAX_KEPT_BYTES, within?: KeepingBudget) {
     this.#limit = limit
     this.#within = within
-    this.#window = window
   }
 
   get used(): number {
@@ -24,13 +22,6 @@ export class KeepingBudget {
 
   get exhausted(): boolean {
     return this.#used >= this.#limit || (this.#within?.exhausted ?? false)
-  }
-
-  /** What one flow may keep where `others` keep so much. */
-  share(others: number): number {
-    return this.#window === undefined
-      ? Number.POSITIVE_INFINITY
-      : Math.max(LEAST_SHARE_BYTES, shareOf(this.#window(), others) - COUNTED_BESIDE_BYTES)
   }
 
   /** Negative bytes are given back. */
@@ -42,9 +33,6 @@ export class KeepingBudget {
 
 /** Eight flows at their limit: a line that fast has a few bulk flows, and a thousand stalled ones must not fill the memory. */
 const MAX_KEPT_BYTES = 8 * MAX_UNACKED_BYTES
-
-/** Counted against the window, but not kept here: a piece that waits in the stream, and one that is more than there was room for. */
-const COUNTED_BESIDE_BYTES = 2 * 64 * 1024
 
 /** Below this a chunk costs about as much again in bookkeeping: somebody who writes byte by byte must not cost a hundred times as much. */
 const CRUMB_BYTES = 1_024
@@ -99,14 +87,7 @@ export class Keeping {
 
   /** How much may be kept now. */
   get most(): number {
-    const most = this.#budget.exhausted ? LEAST_UNACKED_BYTES : MAX_UNACKED_BYTES
-    return Math.min(most, this.#budget.share(this.#budget.used - this.bytes))
-  }
-
-  /** How much it may keep where others keep nothing, and in how many parts of that the other end is asked what arrived. */
-  get aim(): { most: number; asks: number } {
-    const share = this.#budget.share(0)
-    return share < MAX_UNACKED_BYTES ? { most: share, asks: ASKS.inShare } : { most: this.most, asks: ASKS.inAll }
+    return this.#budget.exhausted ? LEAST_UNACKED_BYTES : MAX_UNACKED_BYTES
   }
 
   /** Whether no more should be added for now. */

@@ -16,7 +16,6 @@ function world(mostWaiting: number, limitMs: number) {
   const ends = new Map<Talk, Duplex>()
   const flows = new Flows({
     shared,
-    window: () => Number.MAX_SAFE_INTEGER,
     outage: { limitMs, againMs: 10 },
     observer: silent,
     gate: () => true,
