@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { type Duplex, duplexPair } from 'node:stream'
 import { test } from 'node:test'
-import { until } from '../../test/attacks/rogue.ts'
-import { systemClock } from '../protocol/clock.ts'
-import { silent } from '../protocol/observe.ts'
-import { newShared, Flows as ProviderFlows } from '../provider/flows.ts'
-import { Link, type Wire } from '../tunnel/index.ts'
-import { Flows } from './flows.ts'
+import { Flows } from '../../src/consumer/flows.ts'
+import { systemClock } from '../../src/protocol/clock.ts'
+import { silent } from '../../src/protocol/observe.ts'
+import { newShared, Flows as ProviderFlows } from '../../src/provider/flows.ts'
+import { Link, type Wire } from '../../src/tunnel/index.ts'
+import { until } from '../attacks/rogue.ts'
 
 const FIRST_WORDS = 'hello'
 const WELCOME = 'x'.repeat(1_000)
