@@ -134,7 +134,8 @@ async function useOf(node: ConsumerNode, consumerAt: PlaceName, country: string,
   for (let left = TRIES - 1; ; left--) {
     try {
       const got = await node.download(`${bytes}/${seed}`, `any-country-${country}`)
-      if (got.bytes !== bytes || got.sha256 !== sha256Of(seed, bytes)) return { ...use, way: 'wrong bytes', ok: false }
+      if (got.bytes !== bytes || got.sha256 !== sha256Of(seed, bytes))
+        return { ...use, way: `wrong bytes (${got.bytes} of ${bytes}, ${got.sha256.slice(0, 8)})`, ok: false }
       const { sessions } = await node.status()
       const keys = new Map(providers.filter((each) => each.country === country).map((each) => [each.node.nodeKey, each]))
       const session = sessions.findLast(({ provider, hops }) => hops === 1 && keys.has(provider))

@@ -118,7 +118,10 @@ export async function startExchange(settings: NodeJS.ProcessEnv = {}) {
       child.stderr!.on('data', (part: Buffer) => (err += part.toString()))
       const code = await new Promise((resolve) => child.once('close', resolve))
       if (code !== 0) throw new Error(`curl at ${name}: ${err.trim()}`)
-      return { sha256: out.split(' ')[0]!, bytes: Number(err.trim().split(' ')[0]) }
+      const bytes = Number(err.trim().split(' ')[0])
+      // A warning of its own before what it was asked to say: shown, not taken for a count.
+      if (!Number.isInteger(bytes)) throw new Error(`curl at ${name} said: ${err.trim()}`)
+      return { sha256: out.split(' ')[0]!, bytes }
     }
     return { name, site, wallet, proxyPort: proxy.port, stop, download, status }
   }
