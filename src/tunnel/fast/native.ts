@@ -215,7 +215,12 @@ function createNative(ffi: Ffi) {
     /** Two connected Unix stream sockets. */
     socketPair(): [number, number] {
       const status = result(f.socketpair(AF.unix, SOCK_STREAM_NONBLOCK_CLOEXEC, 0n, scratch.address))
-      if (status < 0) throw new BywayError('PROVIDER_BUSY', 'no descriptors are left', { facts: { errno: -status } })
+      if (status < 0) {
+        throw new BywayError('PROVIDER_BUSY', 'no descriptors are left', {
+          facts: { errno: -status },
+          hint: 'Raise the limit of open files (`ulimit -n`, LimitNOFILE) and start again.',
+        })
+      }
       return [scratch.bytes.readInt32LE(0), scratch.bytes.readInt32LE(4)]
     },
     accept: (fd: number): number => result(f.accept4(BigInt(fd), 0n, 0n, SOCK_FLAGS)),
