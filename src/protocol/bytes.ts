@@ -43,7 +43,3 @@ export function uint(value: bigint, length: number): Uint8Array {
   }
   return Buffer.from(value.toString(16).padStart(length * 2, '0'), 'hex')
 }
-
-export function readUint(bytes: Uint8Array): bigint {
-  return bytes.length === 0 ? 0n : BigInt(toHex(bytes))
-}

@@ -21,6 +21,8 @@ export const RESUME_LIMIT_MS = 60_000
  * were a twentieth of what a byte costs on a fast line. More would only wait in memory.
  */
 export const ASK_STEP_BYTES = 1024 * 1024
+/** A provider leaves this much of what a consumer sent to be acknowledged by `done`: a request, whose end would else cost a message of its own. */
+export const UNTOLD_BYTES = 16 * 1024
 /** Kept for a link that may break: twice what Linux lets a connection have under way, so it never holds a sound line back. */
 export const MAX_UNACKED_BYTES = 8 * 1024 * 1024
 /** Every flow may keep this much, however many there are: enough for a home line's round trip. */
@@ -111,11 +113,15 @@ export function askDue(flow: FlowState, most: number, asks: number = ASKS.inAll)
   return true
 }
 
-/** What to acknowledge now, if anything: what was asked for, and after the other end's last word everything, because it waits for that. */
-export function ackDue(flow: FlowState): number | undefined {
-  const due = flow.wanted || flow.remoteOver
+/**
+ * What to acknowledge now, if anything: what was asked for, and after the other end's last word everything, because a provider waits for that. A
+ * consumer waits for `done`, which says the same of a few bytes (`untold`: what may stay unacknowledged then).
+ */
+export function ackDue(flow: FlowState, untold = 0): number | undefined {
+  const left = flow.received - flow.acknowledged
+  const due = flow.wanted || (flow.remoteOver && left > untold)
   flow.wanted = false
-  if (!due || flow.received === flow.acknowledged) return undefined
+  if (!due || left === 0) return undefined
   flow.acknowledged = flow.received
   return flow.received
 }

@@ -127,15 +127,18 @@ export type Statement = MessageBody<'pay'>
 const BY_TYPE = new Map(Object.entries(MESSAGES).map(([name, spec]) => [spec.type as number, name as MessageName]))
 
 export function frameHeader(type: number, length: number): Buffer {
-  const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES)
-  header.writeUInt32BE(type * 0x1000000 + length)
-  return header
+  return writeHeader(Buffer.allocUnsafe(FRAME_HEADER_BYTES), type, length)
+}
+
+function writeHeader(frame: Buffer, type: number, length: number): Buffer {
+  frame.writeUInt32BE(type * 0x1000000 + length)
+  return frame
 }
 
 export function encodeMessage<N extends MessageName>(name: N, body: MessageBody<N>): Buffer {
   const { type, codec } = MESSAGES[name]
-  const payload = encode(codec as never, body as never)
-  return Buffer.concat([frameHeader(type, payload.length), payload])
+  const frame = encode(codec as never, body as never, FRAME_HEADER_BYTES)
+  return writeHeader(frame, type, frame.length - FRAME_HEADER_BYTES)
 }
 
 /**

@@ -29,6 +29,7 @@ import {
   onEnd,
   onReset,
   onResume,
+  UNTOLD_BYTES,
 } from '../protocol/flow.ts'
 import type { Message } from '../protocol/messages.ts'
 import type { FlowOptions } from './flow-options.ts'
@@ -242,7 +243,7 @@ export class FlowStream extends Duplex {
   }
 
   #acknowledge(): void {
-    const received = ackDue(this.#state)
+    const received = ackDue(this.#state, this.#options.side === 'provider' ? UNTOLD_BYTES : 0)
     if (received !== undefined) this.#link?.send('ack', { received: BigInt(received) })
   }
 

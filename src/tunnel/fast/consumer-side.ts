@@ -18,6 +18,12 @@ const MAX_IDLE = 256
 /** An idle link is closed after this long: longer than the pause between two clicks, shorter than most NAT timers. */
 const IDLE_LIMIT_MS = 60_000
 
+/**
+ * An application that was answered at once speaks at once, mostly: its first words go out with the request for its flow, in one packet. One that waits
+ * for the other side to speak loses this much, and no person notices.
+ */
+const FIRST_WORDS_MS = 1
+
 /** Who, in this thread, asked for a flow. */
 export interface Asker {
   onOpened(): void
@@ -190,7 +196,8 @@ export class ConsumerSide extends Side {
     link.sendFrame(frame)
     flow.link = link
     if (early.length > 0) flow.sendEarly(early)
-    link.flushSoon()
+    if (atOnce && early.length === 0) link.flushWithin(FIRST_WORDS_MS)
+    else link.flushSoon()
     if (reply.length > 0 || !atOnce) this.#replies.set(flow, reply)
     flow.join(fd, events)
     if (atOnce) this.#answer(flow)

@@ -65,7 +65,8 @@ export class Dial {
 
   #onEvents(fd: number, events: number): void {
     if ((events & (EPOLL.OUT | EPOLL.ERR | EPOLL.HUP)) === 0 || !this.#pending.delete(fd)) return
-    const errno = this.#native.socketError(fd)
+    // One that failed says so in its events.
+    const errno = (events & (EPOLL.ERR | EPOLL.HUP)) === 0 ? 0 : this.#native.socketError(fd)
     if (errno === 0 && (events & EPOLL.ERR) === 0) {
       this.#finish({ fd, events })
       return

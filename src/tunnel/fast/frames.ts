@@ -7,6 +7,8 @@ import { BywayError } from '../../protocol/errors.ts'
 import { DATA_TYPE, decodeMessage, FRAME_HEADER_BYTES, frameLimit, type Message, PADDING_TYPE } from '../../protocol/messages.ts'
 import type { Memory } from './native.ts'
 
+const NOTHING = Buffer.alloc(0)
+
 export interface FrameEvents {
   /** A piece of payload, at this place. */
   onData(memory: Memory, at: number, bytes: number): void
@@ -44,10 +46,8 @@ export class FrameReader {
       if (this.#type === DATA_TYPE || this.#type === PADDING_TYPE) {
         if (this.#left === 0) this.#headerHave = 0
         if (this.#type === DATA_TYPE) this.#events.onData(memory, from, piece)
-      } else {
-        this.#message.push(Buffer.from(memory.bytes.subarray(from, at)))
-        if (this.#left === 0) this.#finish()
-      }
+      } else if (this.#left === 0) this.#finish(memory.bytes.subarray(from, at))
+      else this.#message.push(Buffer.from(memory.bytes.subarray(from, at)))
     }
     return at - start
   }
@@ -63,12 +63,16 @@ export class FrameReader {
     }
     if (this.#left > 0) return
     if (this.#type === DATA_TYPE || this.#type === PADDING_TYPE) this.#headerHave = 0
-    else this.#finish()
+    else this.#finish(NOTHING)
   }
 
-  #finish(): void {
-    const payload = this.#message.length === 1 ? this.#message[0]! : Buffer.concat(this.#message)
-    this.#message = []
+  /** `rest`: where it lies, which is where the whole message lies mostly. */
+  #finish(rest: Buffer): void {
+    let payload = rest
+    if (this.#message.length > 0) {
+      payload = Buffer.concat([...this.#message, rest])
+      this.#message = []
+    }
     this.#headerHave = 0
     this.#events.onMessage(decodeMessage(this.#type, payload))
   }

@@ -4,7 +4,7 @@
  * Edge-triggered: each descriptor is registered once for everything, and its watcher remembers what it may do until the system says that it may
  * not (EAGAIN). A watcher that used up its turn asks to be run again ({@link Loop.again}), behind all others: that is the fairness.
  */
-import { EPOLL, EVENT_BYTES, EVENT_DATA, type Memory, type Native } from './native.ts'
+import { EPOLL, EVENT, EVENT_BYTES, type Memory, type Native, wordsOf } from './native.ts'
 import type { Turns } from './turns.ts'
 
 export interface Watcher {
@@ -35,6 +35,7 @@ export class Loop {
   readonly #native: Native
   readonly #epoll: number
   readonly #events: Memory
+  readonly #words: Int32Array
   readonly #watchers: (Watcher | undefined)[] = []
   /** How often a descriptor was let go: events of its former life, which the same turn may still bring, are not its next owner's. */
   readonly #generations: number[] = []
@@ -55,6 +56,7 @@ export class Loop {
     this.#owned = owned
     this.#epoll = native.epollCreate()
     this.#events = native.allocate(EVENTS_A_TURN * EVENT_BYTES)
+    this.#words = wordsOf(this.#events)
   }
 
   /** False when the system has no room for another. A descriptor that is watched gets another watcher, which does not hear again what was told. */
@@ -131,11 +133,10 @@ export class Loop {
   turn(waitMs: number): void {
     const count = this.#native.epollWait(this.#epoll, this.#events, waitMs)
     this.nowMs = performance.now()
-    const { bytes } = this.#events
-    for (let i = 0; i < count; i++) {
-      const at = i * EVENT_BYTES
-      const fd = bytes.readInt32LE(at + EVENT_DATA)
-      if (bytes.readInt32LE(at + EVENT_DATA + 4) === (this.#generations[fd] ?? 0)) this.#watchers[fd]?.onEvents(bytes.readUInt32LE(at))
+    const words = this.#words
+    for (let at = 0; at < count * EVENT.words; at += EVENT.words) {
+      const fd = words[at + EVENT.fd]!
+      if (words[at + EVENT.generation] === (this.#generations[fd] ?? 0)) this.#watchers[fd]?.onEvents(words[at + EVENT.mask]!)
     }
     const tasks = this.#tasks
     this.#tasks = []

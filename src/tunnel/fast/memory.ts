@@ -110,6 +110,10 @@ export class Vector {
     return this.count * 2 >= this.#words.length
   }
 
+  get firstAddress(): bigint {
+    return this.#words[0]!
+  }
+
   add(address: bigint, bytes: number): void {
     this.#words[this.count * 2] = address
     this.#words[this.count * 2 + 1] = BigInt(bytes)

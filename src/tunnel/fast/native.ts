@@ -164,13 +164,26 @@ function createNative(ffi: Ffi) {
   }
   /** Small arguments that a call reads or fills at once. One thread uses them, one call at a time. */
   const scratch = allocate(256)
+  /** A `struct msghdr`: all nothing but its vector, and how many entries that has. */
+  const message = allocate(64)
+  message.bytes.fill(0)
+  const messageWords = new BigUint64Array(message.bytes.buffer, message.bytes.byteOffset, 8)
+  const event = allocate(EVENT_BYTES)
+  const eventWords = wordsOf(event)
   const outLength = allocate(16)
   const option = allocate(16)
 
-  const setOption = (fd: number, level: bigint, name: bigint, ...values: number[]): number => {
-    for (const [i, value] of values.entries()) option.bytes.writeInt32LE(value, i * 4)
-    return result(f.setsockopt(BigInt(fd), level, name, option.address, BigInt(values.length * 4)))
+  /** What never changes lies ready: writing it again for each connection cost more than the call. */
+  const ready = (...values: number[]): Memory => {
+    const memory = allocate(values.length * 4)
+    for (const [i, value] of values.entries()) memory.bytes.writeInt32LE(value, i * 4)
+    return memory
   }
+  const on = ready(1)
+  const reset = ready(1, 0)
+  const orderly = ready(0, 0)
+  const setOption = (fd: number, level: bigint, name: bigint, value: Memory): number =>
+    result(f.setsockopt(BigInt(fd), level, name, value.address, BigInt(value.bytes.length)))
 
   const close = (fd: number): void => {
     f.close(BigInt(fd))
@@ -194,24 +207,22 @@ function createNative(ffi: Ffi) {
     /** To a socket whose other end may be gone: EPIPE, never a signal. */
     send: (fd: number, address: bigint, bytes: number): number => result(f.send(BigInt(fd), address, BigInt(bytes), MSG_NOSIGNAL_DONTWAIT)),
     sendv(fd: number, vector: bigint, count: number): number {
-      const message = scratch.bytes
-      message.fill(0, 0, 56)
-      message.writeBigUInt64LE(vector, 16)
-      message.writeBigUInt64LE(BigInt(count), 24)
-      return result(f.sendmsg(BigInt(fd), scratch.address, MSG_NOSIGNAL_DONTWAIT))
+      messageWords[2] = vector
+      messageWords[3] = BigInt(count)
+      return result(f.sendmsg(BigInt(fd), message.address, MSG_NOSIGNAL_DONTWAIT))
     },
     /** Another descriptor of the same open file, so that closing one leaves the other. */
     duplicate: (fd: number): number => result(f.fcntl(BigInt(fd), F_DUPFD_CLOEXEC, 3n)),
     setNonBlocking: (fd: number): number => result(f.fcntl(BigInt(fd), F_SETFL, O_RDWR_NONBLOCK)),
     shutdownWrite: (fd: number): number => result(f.shutdown(BigInt(fd), SHUT_WR)),
-    setNoDelay: (fd: number): number => setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1),
+    setNoDelay: (fd: number): number => setOption(fd, IPPROTO_TCP, TCP_NODELAY, on),
     /** Closes so that the peer sees a reset (RST), whatever is still under way. */
     closeWithReset(fd: number): void {
-      setOption(fd, SOL_SOCKET, SO_LINGER, 1, 0)
+      setOption(fd, SOL_SOCKET, SO_LINGER, reset)
       close(fd)
     },
     /** Whether closing resets the connection, also when the system closes it for a process that was killed. */
-    resetWhenClosed: (fd: number, on: boolean): number => setOption(fd, SOL_SOCKET, SO_LINGER, on ? 1 : 0, 0),
+    resetWhenClosed: (fd: number, resets: boolean): number => setOption(fd, SOL_SOCKET, SO_LINGER, resets ? reset : orderly),
     /** Two connected Unix stream sockets. */
     socketPair(): [number, number] {
       const status = result(f.socketpair(AF.unix, SOCK_STREAM_NONBLOCK_CLOEXEC, 0n, scratch.address))
@@ -236,7 +247,7 @@ function createNative(ffi: Ffi) {
       bytes.set(address, six ? 8 : 4)
       const status = result(f.connect(BigInt(fd), scratch.address, six ? 28n : 16n))
       if (status === 0 || status === -ERRNO.EINPROGRESS) {
-        setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1)
+        setOption(fd, IPPROTO_TCP, TCP_NODELAY, on)
         return fd
       }
       close(fd)
@@ -260,17 +271,14 @@ function createNative(ffi: Ffi) {
       if (fd < 0) throw new Error(`epoll_create1 failed: errno ${-fd}`)
       return fd
     },
-    /** `generation` comes back with each event, at {@link EVENT_DATA} + 4. */
+    /** `generation` comes back with each event. */
     epollAdd(epoll: number, fd: number, events: number, generation = 0): number {
-      // On x64 the structure is packed; elsewhere its second half is aligned.
-      const { bytes } = scratch
-      bytes.fill(0, 0, 16)
-      bytes.writeUInt32LE(events >>> 0, 0)
-      bytes.writeInt32LE(fd, EVENT_DATA)
-      bytes.writeInt32LE(generation, EVENT_DATA + 4)
-      return result(f.epoll_ctl(BigInt(epoll), EPOLL_CTL_ADD, BigInt(fd), scratch.address))
+      eventWords[EVENT.mask] = events
+      eventWords[EVENT.fd] = fd
+      eventWords[EVENT.generation] = generation
+      return result(f.epoll_ctl(BigInt(epoll), EPOLL_CTL_ADD, BigInt(fd), event.address))
     },
-    epollRemove: (epoll: number, fd: number): number => result(f.epoll_ctl(BigInt(epoll), EPOLL_CTL_DEL, BigInt(fd), scratch.address)),
+    epollRemove: (epoll: number, fd: number): number => result(f.epoll_ctl(BigInt(epoll), EPOLL_CTL_DEL, BigInt(fd), event.address)),
     /** Events land in `events`, {@link EVENT_BYTES} each. `timeoutMs` -1 waits for ever. */
     epollWait: (epoll: number, events: Memory, timeoutMs: number): number =>
       result(
@@ -333,6 +341,8 @@ function createNative(ffi: Ffi) {
   }
 }
 
-/** Of `struct epoll_event`, which x64 packs. */
-export const EVENT_BYTES = process.arch === 'x64' ? 12 : 16
-export const EVENT_DATA = process.arch === 'x64' ? 4 : 8
+/** Words of `struct epoll_event`: x64 packs it, elsewhere its second half is aligned. What is ours comes back as it was given. */
+export const EVENT = process.arch === 'x64' ? { mask: 0, fd: 1, generation: 2, words: 3 } : { mask: 0, fd: 2, generation: 3, words: 4 }
+export const EVENT_BYTES = 4 * EVENT.words
+
+export const wordsOf = ({ bytes }: Memory): Int32Array => new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)

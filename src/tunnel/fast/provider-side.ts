@@ -14,6 +14,15 @@ import { type Verdict, Verdicts } from './verdicts.ts'
 /** Totals of flows that are over, for consumers whose link broke before `done` arrived. More links than this cannot break at once. */
 const MAX_ENDED = MAX_SESSION_FLOWS
 
+/**
+ * Whoever sends a request before it heard `opened` waits for the answer, not for that word: the two go together where the destination is so near that
+ * its answer comes within this.
+ */
+const ANSWER_MS = 2
+/** More than this is the beginning of an upload, which stops at {@link MAX_EARLY_BYTES} until it hears `opened`. */
+const EARLY_REQUEST_BYTES = MAX_EARLY_BYTES / 2
+const OPENED = encodeMessage('opened', {})
+
 /** What a consumer is told that asks for a flow which is over. */
 interface Ended {
   readonly totals: { up: bigint; down: bigint }
@@ -158,11 +167,13 @@ export class ProviderSide extends Side {
     this.#asked.delete(id)
     const { link } = asked
     const flow = this.newFlow(id)
-    link.send('opened', {})
+    const payload = asked.early.filter((chunk) => chunk !== END)
+    link.sendFrame(OPENED)
+    if (asked.earlyBytes > 0 && asked.earlyBytes < EARLY_REQUEST_BYTES) link.flushWithin(ANSWER_MS)
+    else link.flushSoon()
     flow.link = link
     flow.join(fd, events)
     if (said.length > 0) flow.saidBefore(said)
-    const payload = asked.early.filter((chunk) => chunk !== END)
     if (payload.length > 0) flow.early(Buffer.concat(payload))
     if (asked.early.includes(END)) flow.onMessage({ name: 'end', body: {} })
     flow.start(link)

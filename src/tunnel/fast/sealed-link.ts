@@ -26,6 +26,8 @@ import { INPUT_BYTES, OUTPUT_BYTES, PIECE_BYTES, type Thread } from './shared.ts
 
 /** What is read in the moment it comes, before all that came was looked at: a message, an answer, or the beginning of more. */
 const AT_ONCE_BYTES = PIECE_BYTES
+/** Frames that wait to be sealed together: half of what the memory they go through holds, the rest is for padding. */
+const MAX_STAGED_BYTES = 8_192
 /** Small messages behind what the peer does not read; more than this is a peer that only makes us talk. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024
 /** What carries a link's bytes: a socket, or a flow through another hop. Results are counts or negated errnos; 0 read is the end. */
@@ -74,6 +76,9 @@ export class SealedLink implements Task {
   #partial: { memory: Memory; bytes: number } | undefined
   #unread: Buffer | undefined
   #out: Waiting[] = []
+  /** Frames that are not sealed yet: each record costs both ends as much as a kilobyte in it, and some padding. */
+  #staged: Uint8Array[] = []
+  #stagedBytes = 0
   #writable = true
   /** The owner was held back since. */
   #waited = false
@@ -265,11 +270,30 @@ export class SealedLink implements Task {
     this.#thread.loop.last(this.#flushing)
   }
 
-  /** A whole message, encoded; {@link flush} sends it. */
+  /** Sends what was sealed with whatever is said next, or after this long. */
+  flushWithin(ms: number): void {
+    this.#thread.loop.after(ms, () => this.flush())
+  }
+
+  /** A whole frame, which stays as it is; {@link flush} sends it, in one record with its neighbours. */
   sendFrame(frame: Uint8Array): void {
+    if (this.#closed) return
+    if (this.#stagedBytes + frame.length > MAX_STAGED_BYTES) this.#sealStaged()
+    this.#staged.push(frame)
+    this.#stagedBytes += frame.length
+  }
+
+  #sealStaged(): void {
+    if (this.#staged.length === 0) return
     const { small } = this.#thread
-    small.bytes.set(frame)
-    this.sealPadded(small, 0, frame.length)
+    let bytes = 0
+    for (const frame of this.#staged) {
+      small.bytes.set(frame, bytes)
+      bytes += frame.length
+    }
+    this.#staged = []
+    this.#stagedBytes = 0
+    this.sealPadded(small, 0, bytes)
   }
 
   /** A flow begins on this link: its first records are padded. */
@@ -279,6 +303,7 @@ export class SealedLink implements Task {
 
   /** Seals frames with what hides their size behind them, where there is room for it. */
   sealPadded(source: Memory, from: number, bytes: number): void {
+    this.#sealStaged()
     const end = from + bytes
     let extra = this.#padding.beside(bytes)
     if (end + extra >= source.bytes.length) extra = 0
@@ -291,7 +316,7 @@ export class SealedLink implements Task {
     if (!this.#payload) return
     this.#payload = false
     // What is said in this turn anyway is answer enough.
-    if (this.#closed || this.#out.length > 0) return
+    if (this.#closed || this.#out.length > 0 || this.#staged.length > 0) return
     const extra = this.#padding.answer()
     if (extra === 0) return
     writePadding(this.#thread.small, 0, extra)
@@ -302,6 +327,7 @@ export class SealedLink implements Task {
   /** Seals whole frames at `from`; {@link flush} sends them. The memory must hold one byte more. */
   seal(source: Memory, from: number, bytes: number): void {
     if (this.#closed) return
+    this.#sealStaged()
     const tail = this.#tail(sealedBytes(bytes) + KEY_UPDATE_BYTES)
     tail.to += this.#sealer.seal(source, from, bytes, tail.memory, tail.to)
   }
@@ -331,6 +357,7 @@ export class SealedLink implements Task {
 
   flush(): void {
     this.#soon = false
+    this.#sealStaged()
     if (this.#out.length === 0 || !this.#writable || this.#closed) return
     const waited = this.#waited
     this.#waited = false
@@ -394,6 +421,7 @@ export class SealedLink implements Task {
     this.#closed = true
     for (const { memory } of this.#out) this.#thread.output.give(memory)
     this.#out = []
+    this.#staged = []
     this.#forgetPartial()
     this.#unread = undefined
     this.#carrier.close()

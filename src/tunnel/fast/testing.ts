@@ -15,6 +15,8 @@ import { SocketCarrier } from './socket-carrier.ts'
 export const native = loadNative()
 /** More than any test carries. */
 const PAID = 1n << 40n
+/** Longer than anything that is said waits for company. */
+const LATE_MS = 3
 const NOTHING = Buffer.alloc(0)
 /** As in `open` of docs/protocol.md. */
 const ANYWHERE = { host: 'a.example', port: 80 }
@@ -40,7 +42,14 @@ export function twoSides(own: Native = native) {
   const provider = new ProviderSide(2, meters.provider.shared, { thread, say: (report) => void providerSaid.push(report) })
   let links = 0
   const turns = (count = 50) => {
-    for (let i = 0; i < count; i++) loop.turn(0)
+    const all = () => {
+      for (let i = 0; i < count; i++) loop.turn(0)
+    }
+    all()
+    // What was to go with the next thing said goes alone by now.
+    const untilMs = performance.now() + LATE_MS
+    while (performance.now() < untilMs) loop.turn(1)
+    all()
   }
   const standings = () => {
     const keys = () => ({ suite: 'TLS_AES_128_GCM_SHA256' as const, secret: randomBytes(32), sequence: 0 })
