@@ -93,8 +93,7 @@ export class Arrival {
 
   /** Closes it. */
   leave(): void {
-    this.#inside.thread.loop.unwatch(this.#fd)
-    this.#inside.thread.native.close(this.#fd)
+    this.#inside.thread.loop.close(this.#fd)
     this.#needs.onLeft(this)
   }
 }

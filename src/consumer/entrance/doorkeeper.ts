@@ -58,6 +58,8 @@ export class Doorkeeper implements EntranceSide {
     const told = order as EntranceOrder
     if (told.enter === 'open') {
       const { flows, connections, handshakeMs } = told
+      // Connections inherit it.
+      this.#inside.thread.native.setNoDelay(fd)
       this.#open = { fd, flows: new Count(flows), connections: new Count(connections), handshakeMs }
       this.#listen()
     } else if (told.enter === 'grant') {
@@ -104,7 +106,6 @@ export class Doorkeeper implements EntranceSide {
       native.close(fd)
       return
     }
-    native.setNoDelay(fd)
     let served = false
     const arrival = new Arrival(this.#inside, fd, {
       serve: (_, request, events) => {

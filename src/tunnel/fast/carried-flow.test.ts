@@ -40,7 +40,7 @@ function world(t: TestContext, side: 'consumer' | 'provider') {
   t.after(() => {
     flow.abandon()
     native.close(theirs)
-    loop.close()
+    loop.end()
   })
   return {
     thread,

@@ -553,7 +553,8 @@ export class CarriedFlow implements Watcher, Task {
       return
     }
     const { native } = this.#needs.thread
-    native.shutdownWrite(this.#fd)
+    // Where the socket said its last word it is closed now, which says as much.
+    if (!this.#sourceOver || !bothOver(this.state)) native.shutdownWrite(this.#fd)
     // Handed to the system, with its end: from here on that delivers it, whatever happens to us.
     native.resetWhenClosed(this.#fd, false)
     this.#resets = false
@@ -674,11 +675,12 @@ export class CarriedFlow implements Watcher, Task {
     this.#sinkOver = true
     const inside = this.#inside
     this.#inside = undefined
-    const fd = this.leave()
+    const fd = this.#fd
+    this.#fd = -1
     inside?.onGone()
     if (fd < 0) return
-    if (withReset) thread.native.closeWithReset(fd)
-    else thread.native.close(fd)
+    if (!withReset && this.#resets) thread.native.resetWhenClosed(fd, false)
+    thread.loop.close(fd, withReset && !this.#resets)
   }
 
   #settle(): void {

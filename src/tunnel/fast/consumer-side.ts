@@ -42,6 +42,7 @@ interface Asked {
 
 export class ConsumerSide extends Side {
   protected readonly side = 'consumer'
+  protected readonly answerMs = 0
   /** What each application that waits is told once its flow is open. */
   readonly #replies = new Map<CarriedFlow, Uint8Array>()
   readonly #askers = new Map<CarriedFlow, Asked>()

@@ -71,8 +71,7 @@ export class Dial {
       this.#finish({ fd, events })
       return
     }
-    this.#loop.unwatch(fd)
-    this.#native.close(fd)
+    this.#loop.close(fd)
     this.#failed(errno === 0 ? ERRNO.ECONNRESET : errno)
   }
 
@@ -94,8 +93,7 @@ export class Dial {
     this.#loop.cancel(this.#next)
     this.#loop.cancel(this.#deadline)
     for (const fd of this.#pending) {
-      this.#loop.unwatch(fd)
-      this.#native.close(fd)
+      this.#loop.close(fd)
     }
     this.#pending.clear()
   }

@@ -46,7 +46,7 @@ test('a flow that has much to carry carries a piece at once, and more only when 
   t.after(() => {
     busy.flow.abandon()
     busy.close()
-    loop.close()
+    loop.end()
   })
   busy.flow.onEvents(EPOLL.IN)
   const first = busy.moved()

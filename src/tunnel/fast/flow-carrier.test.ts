@@ -80,7 +80,7 @@ test('what the pair held comes before what the flow brings and the link says', (
   assert.equal(carrier.read(memory, 0, 90_000), 0)
   carrier.close()
   assert.equal(flow.let, 1)
-  loop.close()
+  loop.end()
 })
 
 test('an end right behind what the pair held is told to the link', () => {
@@ -94,7 +94,7 @@ test('an end right behind what the pair held is told to the link', () => {
   assert.deepEqual(told, ['read over'])
   carrier.onGone()
   assert.deepEqual(told, ['read over', 'broke'])
-  loop.close()
+  loop.end()
 })
 
 test('a flow that cannot hold a link leaves the pair as it is', () => {
@@ -105,5 +105,5 @@ test('a flow that cannot hold a link leaves the pair as it is', () => {
   assert.equal(native.read(theirs, memory.address, 10), 4)
   native.close(ours)
   native.close(theirs)
-  loop.close()
+  loop.end()
 })

@@ -77,13 +77,24 @@ export class Loop {
     this.#native.epollAdd(this.#epoll, fd, EPOLL.IN, this.#generations[fd] ?? 0)
   }
 
-  /** To be called before the descriptor is closed. */
+  /** It is somebody else's from now on. */
   unwatch(fd: number): void {
-    if (this.#watchers[fd] === undefined) return
+    if (this.#forget(fd)) this.#native.epollRemove(this.#epoll, fd)
+  }
+
+  /** Closes a connection; `withReset`: so that its peer sees a reset. Nobody else may have it open: the system takes it off by itself then. */
+  close(fd: number, withReset = false): void {
+    this.#forget(fd)
+    if (withReset) this.#native.closeWithReset(fd)
+    else this.#native.close(fd)
+  }
+
+  #forget(fd: number): boolean {
+    if (this.#watchers[fd] === undefined) return false
     this.#watchers[fd] = undefined
     this.#generations[fd] = ((this.#generations[fd] ?? 0) + 1) | 0
     this.#owned[fd] = 0
-    this.#native.epollRemove(this.#epoll, fd)
+    return true
   }
 
   /** Runs the task once, after everything that is waiting now. */
@@ -122,10 +133,10 @@ export class Loop {
       turned()
       this.#turns?.add(performance.now() - this.nowMs)
     }
-    this.close()
+    this.end()
   }
 
-  close(): void {
+  end(): void {
     this.#native.close(this.#epoll)
   }
 

@@ -104,8 +104,7 @@ export class PlainPipe implements LinkOwner, Watcher, Task {
 
   onClosed(): void {
     if (this.#fd < 0) return
-    this.#thread.loop.unwatch(this.#fd)
-    this.#thread.native.close(this.#fd)
+    this.#thread.loop.close(this.#fd)
     this.#fd = -1
     this.#waiting = []
   }

@@ -42,6 +42,7 @@ interface Asked {
 
 export class ProviderSide extends Side {
   protected readonly side = 'provider'
+  protected readonly answerMs = ANSWER_MS
   readonly #asked = new Map<number, Asked>()
   readonly #ended = new Map<number, Ended>()
   /** The flow each idle link carried last. */
@@ -157,10 +158,9 @@ export class ProviderSide extends Side {
   /** The destination is connected, and said this already. */
   use(id: number, fd: number, said: Uint8Array = new Uint8Array(0), events = 0): void {
     const asked = this.#asked.get(id)
-    const { native, loop } = this.carrying.thread
+    const { loop } = this.carrying.thread
     if (asked === undefined || asked.cancelled || asked.link.closed) {
-      loop.unwatch(fd)
-      native.close(fd)
+      loop.close(fd)
       if (asked !== undefined) this.#fail(id, GIVEN_UP)
       return
     }

@@ -31,7 +31,7 @@ test('a link that was handed over in the middle of a record longer than any may 
   loop.turn(0)
   assert.deepEqual(ended, ['MESSAGE_MALFORMED'])
   assert.deepEqual([thread.partials.out, thread.input.out, thread.output.out], [0, 0, 0], 'all memory is back')
-  loop.close()
+  loop.end()
 })
 
 test('a link that ends in the middle of a record gives its memory back', () => {
@@ -44,5 +44,5 @@ test('a link that ends in the middle of a record gives its memory back', () => {
   assert.equal(thread.partials.out, 1)
   link.destroy(undefined)
   assert.equal(thread.partials.out, 0)
-  loop.close()
+  loop.end()
 })

@@ -56,6 +56,7 @@ interface Waiting {
 }
 
 export class SealedLink implements Task {
+  readonly #answerMs: number
   readonly #thread: Thread
   readonly #carrier: Carrier
   readonly #sealer: Sealer
@@ -89,7 +90,9 @@ export class SealedLink implements Task {
   #payload = false
   readonly #frames: FrameReader
 
-  constructor(thread: Thread, carrier: Carrier, standing: Standing) {
+  /** `answerMs`: how long an answer that means nothing waits for one that does. */
+  constructor(thread: Thread, carrier: Carrier, standing: Standing, answerMs = 0) {
+    this.#answerMs = answerMs
     this.#thread = thread
     this.#carrier = carrier
     this.#sealer = new Sealer(thread.native, standing.send)
@@ -321,7 +324,8 @@ export class SealedLink implements Task {
     if (extra === 0) return
     writePadding(this.#thread.small, 0, extra)
     this.seal(this.#thread.small, 0, extra)
-    this.flushSoon()
+    if (this.#answerMs > 0) this.flushWithin(this.#answerMs)
+    else this.flushSoon()
   }
 
   /** Seals whole frames at `from`; {@link flush} sends them. The memory must hold one byte more. */
@@ -365,7 +369,8 @@ export class SealedLink implements Task {
       const count = this.#carrier.send(first.memory, first.from, first.to - first.from)
       if (count > 0) first.from += count
       if (first.from === first.to) {
-        this.#out.shift()
+        if (this.#out.length === 1) this.#out.pop()
+        else this.#out.shift()
         this.#thread.output.give(first.memory)
         continue
       }

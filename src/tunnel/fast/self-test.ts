@@ -68,7 +68,7 @@ function wakes(native: Native): void {
   native.signal(fd)
   loop.turn(1_000)
   loop.unwatch(fd)
-  loop.close()
+  loop.end()
   native.close(fd)
   if (woken !== 1) throw new Error('epoll does not tell of an eventfd')
 }

@@ -57,6 +57,8 @@ export abstract class Side {
 
   protected abstract readonly side: 'consumer' | 'provider'
   protected abstract readonly events: FlowEvents
+  /** How long this end waits with an answer that means nothing for one that does. */
+  protected abstract readonly answerMs: number
   /** A message on a link that carries nothing. Throwing closes it. */
   protected abstract onIdleMessage(link: SealedLink, message: Message): void
 
@@ -65,7 +67,7 @@ export abstract class Side {
     const { thread } = this.carrying
     const inside = outer && FlowCarrier.over(thread, outer, fd)
     const carrier = inside ?? new SocketCarrier(thread.native, thread.loop, fd)
-    const link = new SealedLink(thread, carrier, standing)
+    const link = new SealedLink(thread, carrier, standing, this.answerMs)
     link.onGone = (error) => {
       this.links.delete(id)
       this.onLinkGone(link)

@@ -42,8 +42,7 @@ export class SocketCarrier implements Carrier, Watcher {
 
   close(): void {
     if (this.#fd < 0) return
-    this.#loop.unwatch(this.#fd)
-    this.#native.close(this.#fd)
+    this.#loop.close(this.#fd)
     this.#fd = -1
   }
 }

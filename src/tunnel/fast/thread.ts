@@ -158,8 +158,7 @@ function sayLast({ native, loop, small }: Thread, fd: number, words: Uint8Array)
   const timer = loop.after(LINGER_MS, () => close())
   const close = () => {
     loop.cancel(timer)
-    loop.unwatch(fd)
-    native.close(fd)
+    loop.close(fd)
   }
   loop.watch(fd, { onEvents: read })
 }
