@@ -1,4 +1,5 @@
 /** One connection of an application at the entrance, until it is a flow, the main thread's, or gone. */
+import type { Timer } from '../../tunnel/fast/loop.ts'
 import { EPOLL, ERRNO } from '../../tunnel/fast/native.ts'
 import type { Inside } from '../../tunnel/fast/thread.ts'
 import { SOCKS_VERSION } from '../proxy/replies.ts'
@@ -8,17 +9,19 @@ export type SocksRequest = Extract<SocksStep, { kind: 'request' }>
 
 export interface ArrivalNeeds {
   /** Begins the flow asked for, which owns the descriptor then; `events`: what the loop told of it that matters later. False when it is not for us. */
-  serve(fd: number, request: SocksRequest, events: number): boolean
+  serve(arrival: Arrival, request: SocksRequest, events: number): boolean
   /** It is for the main thread. */
-  hand(fd: number, heard: Uint8Array, said: number): void
-  /** It is over here, one way or the other. */
-  onLeft(arrival: Arrival): void
+  hand(arrival: Arrival, heard: Uint8Array, said: number): void
+  /** It is over here: it became a flow, or not. */
+  onLeft(arrival: Arrival, served: boolean): void
 }
 
 export class Arrival {
+  readonly fd: number
+  /** Closes it if it takes too long. */
+  timer: Timer | undefined
   readonly #inside: Inside
   readonly #needs: ArrivalNeeds
-  readonly #fd: number
   readonly #parser = createSocksParser()
   #heard: Buffer = Buffer.alloc(0)
   #said = 0
@@ -29,7 +32,7 @@ export class Arrival {
   constructor(inside: Inside, fd: number, needs: ArrivalNeeds) {
     this.#inside = inside
     this.#needs = needs
-    this.#fd = fd
+    this.fd = fd
   }
 
   onEvents(events: number): void {
@@ -42,7 +45,7 @@ export class Arrival {
     const { native, small } = this.#inside.thread
     const most = small.bytes.length
     for (;;) {
-      const count = native.read(this.#fd, small.address, most)
+      const count = native.read(this.fd, small.address, most)
       if (count === -ERRNO.EINTR) continue
       if (count <= 0) {
         if (count === -ERRNO.EAGAIN) return
@@ -65,8 +68,8 @@ export class Arrival {
     if (step?.kind === 'more') return this.#say(step.reply)
     if (step?.kind === 'request' && this.#say(step.reply)) {
       // More may lie in the socket than was read, and nobody tells of it again.
-      if (this.#needs.serve(this.#fd, step, this.#full ? this.#ending | EPOLL.IN : this.#ending)) {
-        this.#needs.onLeft(this)
+      if (this.#needs.serve(this, step, this.#full ? this.#ending | EPOLL.IN : this.#ending)) {
+        this.#needs.onLeft(this, true)
         return false
       }
     } else if (step?.kind === 'request') return false
@@ -80,20 +83,20 @@ export class Arrival {
     small.bytes.set(words)
     this.#said += words.length
     // The first bytes on a fresh connection: they fit, or it is gone.
-    if (native.send(this.#fd, small.address, words.length) === words.length) return true
+    if (native.send(this.fd, small.address, words.length) === words.length) return true
     this.leave()
     return false
   }
 
   #hand(): void {
-    this.#inside.thread.loop.unwatch(this.#fd)
-    this.#needs.onLeft(this)
-    this.#needs.hand(this.#fd, this.#heard, this.#said)
+    this.#inside.thread.loop.unwatch(this.fd)
+    this.#needs.onLeft(this, false)
+    this.#needs.hand(this, this.#heard, this.#said)
   }
 
   /** Closes it. */
   leave(): void {
-    this.#inside.thread.loop.close(this.#fd)
-    this.#needs.onLeft(this)
+    this.#inside.thread.loop.close(this.fd)
+    this.#needs.onLeft(this, false)
   }
 }

@@ -17,7 +17,7 @@ import { Count } from '../proxy/count.ts'
 import { socksReply, socksSucceeded } from '../proxy/replies.ts'
 import { parametersKey } from '../proxy/username.ts'
 import { failure } from '../refusals.ts'
-import { Arrival, type SocksRequest } from './arrival.ts'
+import { Arrival, type ArrivalNeeds, type SocksRequest } from './arrival.ts'
 import type { Choice, EntranceOrder, EntranceReport, Grant } from './orders.ts'
 
 /** A grant in use is asked for again after this long: offers are looked at as often while flows are opened one by one. */
@@ -36,10 +36,10 @@ interface Known {
   turn: number
 }
 
-export class Doorkeeper implements EntranceSide {
+export class Doorkeeper implements EntranceSide, ArrivalNeeds {
   readonly #inside: Inside
   readonly #grants = new Map<string, Known>()
-  readonly #arrivals = new Map<Arrival, Timer>()
+  readonly #arrivals = new Set<Arrival>()
   readonly #answered: Answered
   readonly #worked = new Set<Choice['exit']>()
   #open: { fd: number; flows: Count; connections: Count; handshakeMs: number } | undefined
@@ -77,8 +77,8 @@ export class Doorkeeper implements EntranceSide {
       loop.unwatch(this.#open.fd)
       native.close(this.#open.fd)
     }
+    for (const arrival of this.#arrivals) arrival.leave()
     this.#open = undefined
-    for (const arrival of this.#arrivals.keys()) arrival.leave()
   }
 
   // --- Arriving ---
@@ -106,30 +106,26 @@ export class Doorkeeper implements EntranceSide {
       native.close(fd)
       return
     }
-    let served = false
-    const arrival = new Arrival(this.#inside, fd, {
-      serve: (_, request, events) => {
-        served = this.#serve(fd, request, events)
-        return served
-      },
-      hand: (_, heard, said) => this.#say({ entered: 'hand', fd, heard: new Uint8Array(heard), said }),
-      onLeft: () => {
-        loop.cancel(this.#arrivals.get(arrival))
-        this.#arrivals.delete(arrival)
-        // A flow is a connection as long as it lasts; the main thread counts those it is handed itself.
-        if (!served) connections.give()
-      },
-    })
-    this.#arrivals.set(
-      arrival,
-      loop.after(handshakeMs, () => arrival.leave()),
-    )
+    const arrival = new Arrival(this.#inside, fd, this)
+    this.#arrivals.add(arrival)
+    arrival.timer = loop.after(handshakeMs, () => arrival.leave())
     if (!loop.watch(fd, arrival)) arrival.leave()
+  }
+
+  onLeft(arrival: Arrival, served: boolean): void {
+    this.#inside.thread.loop.cancel(arrival.timer)
+    this.#arrivals.delete(arrival)
+    // A flow is a connection as long as it lasts; the main thread counts those it is handed itself.
+    if (!served) this.#open?.connections.give()
+  }
+
+  hand({ fd }: Arrival, heard: Uint8Array, said: number): void {
+    this.#say({ entered: 'hand', fd, heard: new Uint8Array(heard), said })
   }
 
   // --- Serving ---
 
-  #serve(fd: number, { destination, parameters, rest }: SocksRequest, events: number): boolean {
+  serve({ fd }: Arrival, { destination, parameters, rest }: SocksRequest, events: number): boolean {
     const { flows, connections } = this.#open ?? {}
     if (flows === undefined || connections === undefined || isReserved(destination) || rest.length > MAX_EARLY_BYTES) return false
     const choice = this.#choose(parametersKey(parameters))

@@ -130,6 +130,11 @@ export class CarriedFlow implements Watcher, Task {
     this.#kept = new KeptBytes(needs.thread.pieces, needs.budget, needs.thread.loop)
   }
 
+  /** Of the socket of this end; -1 when it is gone. */
+  get descriptor(): number {
+    return this.#fd
+  }
+
   get over(): boolean {
     return this.#finished
   }
@@ -241,14 +246,6 @@ export class CarriedFlow implements Watcher, Task {
     // What came early may not be paid for yet.
     if (this.#inbox !== undefined) link.pause()
     this.#needs.thread.loop.again(this)
-  }
-
-  /** Tells the application what it waits for, unless it is gone: few enough bytes that a fresh connection always takes them. */
-  say(words: Uint8Array): void {
-    if (this.#fd < 0 || words.length === 0) return
-    const { native, small } = this.#needs.thread
-    small.bytes.set(words)
-    native.send(this.#fd, small.address, words.length)
   }
 
   /** The application's first bytes, which came before there was a flow. */

@@ -53,7 +53,11 @@ export class ConsumerSide extends Side {
   protected readonly events: FlowEvents = {
     onCounted: this.onCounted,
     onOpened: (flow) => {
-      this.#answer(flow)
+      const reply = this.#replies.get(flow)
+      if (reply !== undefined) {
+        this.#replies.delete(flow)
+        this.#say(flow.descriptor, reply)
+      }
       const asked = this.#askers.get(flow)
       this.carrying.thread.loop.cancel(asked?.timer)
       if (asked === undefined) this.carrying.say({ say: 'opened', session: this.session, flow: flow.id })
@@ -187,6 +191,8 @@ export class ConsumerSide extends Side {
     }: { frame: Uint8Array; fd: number; events: number } & Pick<Extract<Order, { do: 'open' }>, 'early' | 'reply' | 'atOnce'>,
     asked?: Asked,
   ): void {
+    // Before anything else: it thinks of its first words while we do the rest.
+    if (atOnce) this.#say(fd, reply)
     const flow = this.newFlow(id)
     if (asked !== undefined) {
       this.#askers.set(flow, asked)
@@ -199,16 +205,17 @@ export class ConsumerSide extends Side {
     if (early.length > 0) flow.sendEarly(early)
     if (atOnce && early.length === 0) link.flushWithin(FIRST_WORDS_MS)
     else link.flushSoon()
-    if (reply.length > 0 || !atOnce) this.#replies.set(flow, reply)
+    if (!atOnce) this.#replies.set(flow, reply)
     flow.join(fd, events)
-    if (atOnce) this.#answer(flow)
     flow.start(link)
   }
 
-  #answer(flow: CarriedFlow): void {
-    const reply = this.#replies.get(flow)
-    this.#replies.delete(flow)
-    if (reply !== undefined) flow.say(reply)
+  /** Few enough bytes that a fresh connection always takes them, or it is gone. */
+  #say(fd: number, words: Uint8Array): void {
+    if (fd < 0 || words.length === 0) return
+    const { native, small } = this.carrying.thread
+    small.bytes.set(words)
+    native.send(fd, small.address, words.length)
   }
 
   // --- Ending ---

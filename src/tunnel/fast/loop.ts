@@ -29,6 +29,8 @@ export const OWNED = { connection: 1, plain: 2 } as const
 export interface Timer {
   readonly dueMs: number
   readonly act: () => void
+  /** Those of the same duration, itself among them while it is set. */
+  readonly queue: Set<Timer>
 }
 
 export class Loop {
@@ -110,16 +112,18 @@ export class Loop {
   }
 
   after(delayMs: number, act: () => void): Timer {
-    const queue = this.#timers.get(delayMs) ?? new Set()
-    this.#timers.set(delayMs, queue)
-    const timer = { dueMs: this.nowMs + delayMs, act }
+    let queue = this.#timers.get(delayMs)
+    if (queue === undefined) {
+      queue = new Set()
+      this.#timers.set(delayMs, queue)
+    }
+    const timer = { dueMs: this.nowMs + delayMs, act, queue }
     queue.add(timer)
     return timer
   }
 
   cancel(timer: Timer | undefined): void {
-    if (timer === undefined) return
-    for (const queue of this.#timers.values()) if (queue.delete(timer)) return
+    timer?.queue.delete(timer)
   }
 
   stop(): void {
