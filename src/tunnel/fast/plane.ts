@@ -33,6 +33,9 @@ const TAKE_OVER_TRIES = 50
 /** Loading the code and the first calls take a few tens of milliseconds; a machine that needs this long is not fast. */
 const START_LIMIT_MS = 10_000
 
+/** What a burst of connections leaves behind. More costs no less time, and V8 does not give it back: 50 MB a thread by default. */
+const MAX_YOUNG_MB = 12
+
 export interface Plane {
   readonly native: Native
   /** One end of a session. `onReport` hears everything about it; `onDead` when the thread died with it. */
@@ -85,7 +88,12 @@ export async function startPlane(onDied: (error: BywayError) => void = () => {},
   const turns = new Turns()
   let turnsSeenMs = performance.now()
   const workerData: WorkerData = { port: port2, wake, owned, turns: turns.shared }
-  const thread = new Worker(worker ?? new URL('./worker.ts', import.meta.url), { workerData, transferList: [port2], name: 'byway-bytes' })
+  const thread = new Worker(worker ?? new URL('./worker.ts', import.meta.url), {
+    workerData,
+    transferList: [port2],
+    name: 'byway-bytes',
+    resourceLimits: { maxYoungGenerationSizeMb: MAX_YOUNG_MB },
+  })
   await started(thread, port)
   countThread(1)
   tidy.started()
