@@ -132,6 +132,7 @@ test('what was asked for is acknowledged, and after the last word everything', (
   onData(flow, 10)
   assert.equal(ackDue(flow), undefined)
   onEnd(flow)
+  assert.equal(ackDue(flow, 10), undefined, 'the other end hears it from `done`')
   assert.equal(ackDue(flow), 1_010)
   assert.equal(ackDue(flow), undefined, 'once')
 })

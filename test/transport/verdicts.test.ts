@@ -18,7 +18,7 @@ const ROUNDS = 10
 
 test('a verdict holds for its own host and port, for its time, and until it fails', () => {
   const verdicts = new Verdicts()
-  const verdict = { host: 'a.example', port: 443, addresses: ['192.0.2.1'], timeoutMs: 1 }
+  const verdict = { host: 'a.example', port: 443, addresses: [Uint8Array.of(192, 0, 2, 1)], timeoutMs: 1 }
   verdicts.add(verdict, 1_000)
   assert.equal(verdicts.of({ host: 'a.example', port: 443 }, 999), verdict)
   for (const other of [

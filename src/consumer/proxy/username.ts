@@ -13,26 +13,26 @@ import { LINES, type Line } from '../../protocol/offer.ts'
 import { MAX_HOPS } from '../places.ts'
 
 export interface RouteParameters {
-  account: string
+  readonly account: string
   /** Lower-case ISO 3166 code. */
-  country?: string
-  region?: string
-  city?: string
-  asn?: number
+  readonly country?: string
+  readonly region?: string
+  readonly city?: string
+  readonly asn?: number
   /** The kind of line. */
-  type?: Exclude<Line, 'unstated'>
+  readonly type?: Exclude<Line, 'unstated'>
   /** Flows with one session id leave through one exit while it lasts; without, each flow may leave elsewhere. */
-  sessionId?: string
-  sessionMinutes: number
+  readonly sessionId?: string
+  readonly sessionMinutes: number
   /** Units per GiB. */
-  maxPricePerGib?: bigint
-  provider?: string
+  readonly maxPricePerGib?: bigint
+  readonly provider?: string
   /** Nodes on the way, the exit included; the owner's setting when not given. */
-  hops?: number
+  readonly hops?: number
   /** Flows are spread over so many exits; those to one destination use the same. */
-  split?: number
+  readonly split?: number
   /** Fail rather than move to another provider when the one of the session leaves. */
-  strict: boolean
+  readonly strict: boolean
 }
 
 // --- Fixed by RFC 1929 and by what other gateways accept. ---
@@ -80,11 +80,23 @@ const TYPES = LINES.filter((line) => line !== 'unstated')
 const TYPE_ALIASES: Readonly<Record<string, string>> = { datacenter: 'hosting', isp: 'residential', cellular: 'mobile' }
 
 type Given = Map<Key, string>
+type Draft = { -readonly [K in keyof RouteParameters]: RouteParameters[K] }
 
 /** Throws PROXY_PARAMETER_UNKNOWN or PROXY_PARAMETER_INVALID. `undefined` or empty means no credentials were sent. */
 export function parseUsername(username: string | undefined): RouteParameters {
-  return parseParameters(username, [])
+  const text = username ?? ''
+  const known = parsed.get(text)
+  if (known !== undefined) return known
+  const parameters = parseParameters(text, [])
+  parsed.set(text, parameters)
+  if (parsed.size > MAX_PARSED) parsed.delete(parsed.keys().next().value!)
+  return parameters
 }
+
+/** An application says the same with each of its connections, thousands of times. */
+const parsed = new Map<string, RouteParameters>()
+/** Usernames of a scraper with a session each. */
+const MAX_PARSED = 1_024
 
 /**
  * `headers` are name and value in turn, as `rawHeaders` has them; other names than `Byway-*` are passed over. A key may come both ways only
@@ -96,7 +108,7 @@ export function parseParameters(username: string | undefined, headers: readonly 
     if ((given.get(key) ?? value) !== value) throw invalid(key, 'differs between the username and the header')
     given.set(key, value)
   }
-  const parameters: RouteParameters = { account, sessionMinutes: DEFAULT_SESSION_MINUTES, strict: false }
+  const parameters: Draft = { account, sessionMinutes: DEFAULT_SESSION_MINUTES, strict: false }
   for (const [key, value] of given) READERS[key](parameters, value)
   return parameters
 }
@@ -108,9 +120,15 @@ export function isParameterHeader(name: string): boolean {
 
 /** Equal for equal parameters: what may share a pooled connection. */
 export function parametersKey(parameters: RouteParameters): string {
+  const known = keys.get(parameters)
+  if (known !== undefined) return known
   const fields = Object.entries(parameters).sort(([a], [b]) => (a < b ? -1 : 1))
-  return fields.map(([name, value]) => `${name}=${String(value)}`).join(' ')
+  const key = fields.map(([name, value]) => `${name}=${String(value)}`).join(' ')
+  keys.set(parameters, key)
+  return key
 }
+
+const keys = new WeakMap<RouteParameters, string>()
 
 function readUsername(username: string): { account: string; given: Given } {
   if (username === '') return { account: DEFAULT_ACCOUNT, given: new Map() }
@@ -143,7 +161,7 @@ function put(given: Given, name: string, value: string): void {
   given.set(key, value)
 }
 
-const READERS: Readonly<Record<Key, (parameters: RouteParameters, value: string) => void>> = {
+const READERS: Readonly<Record<Key, (parameters: Draft, value: string) => void>> = {
   country: (parameters, value) => {
     if (!/^[A-Za-z]{2}$/.test(value)) throw invalid('country', 'must be a two-letter country code')
     parameters.country = value.toLowerCase()

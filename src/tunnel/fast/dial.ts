@@ -11,6 +11,12 @@ const ATTEMPT_DELAY_MS = 250
 
 const NAMES = new Map<number, string>(Object.entries(ERRNO).map(([name, number]) => [number, name]))
 
+/** As the system wants it. Throws ARGUMENT_INVALID for what is no address. */
+export function addressBytes(text: string): Uint8Array {
+  const { base, family } = parseCidr(text)
+  return uint(base, family === 4 ? 4 : 16)
+}
+
 /** A connected descriptor, still watched, and the events it was told of: a mask of EPOLL.*. */
 interface Dialled {
   fd: number
@@ -20,7 +26,7 @@ interface Dialled {
 export class Dial {
   readonly #native: Native
   readonly #loop: Loop
-  readonly #addresses: readonly string[]
+  readonly #addresses: readonly Uint8Array[]
   readonly #port: number
   readonly #done: (result: Dialled | { error: BywayError }) => void
   readonly #pending = new Set<number>()
@@ -30,10 +36,10 @@ export class Dial {
   #tried = 0
   #over = false
 
-  /** `done` is called once, never before the constructor returned. */
+  /** `addresses` in network order (4 or 16 bytes). `done` is called once, after {@link start}. */
   constructor(
     { native, loop }: { native: Native; loop: Loop },
-    to: { addresses: readonly string[]; port: number; timeoutMs: number },
+    to: { addresses: readonly Uint8Array[]; port: number; timeoutMs: number },
     done: (result: Dialled | { error: BywayError }) => void,
   ) {
     this.#native = native
@@ -44,7 +50,10 @@ export class Dial {
     this.#deadline = loop.after(to.timeoutMs, () =>
       this.#finish({ error: new BywayError('CONNECTION_TIMEOUT', 'the destination did not answer in time') }),
     )
-    loop.again({ run: () => this.#tryNext() })
+  }
+
+  start(): void {
+    this.#tryNext()
   }
 
   #tryNext(): void {
@@ -52,8 +61,7 @@ export class Dial {
     const address = this.#addresses[this.#tried]
     if (this.#over || address === undefined) return
     this.#tried++
-    const { base, family } = parseCidr(address)
-    const fd = this.#native.connect(uint(base, family === 4 ? 4 : 16), this.#port)
+    const fd = this.#native.connect(address, this.#port)
     if (fd < 0) {
       this.#failed(-fd)
       return

@@ -1,8 +1,9 @@
 /** The exit end of a session in the carrying thread: flows asked for, dialled, served, and gone on with on another link. */
 import { type FlowMark, MAX_EARLY_BYTES, MAX_SESSION_FLOWS, onResume, RESUME_LIMIT_MS } from '../../protocol/flow.ts'
 import { encodeMessage, FLOW_PROTOCOLS, farewell, type Message, type MessageBody } from '../../protocol/messages.ts'
+import { Asked, withinEarly } from './asked.ts'
 import type { CarriedFlow, FlowEvents } from './carried-flow.ts'
-import { Dial } from './dial.ts'
+import { addressBytes, Dial } from './dial.ts'
 import type { Timer } from './loop.ts'
 import type { Memory } from './native.ts'
 import type { Order, Trouble } from './orders.ts'
@@ -30,14 +31,6 @@ interface Ended {
   readonly lastWord: 'end' | 'reset'
   readonly received: number
   readonly sent: number
-}
-
-interface Asked {
-  link: SealedLink
-  early: Buffer[]
-  earlyBytes: number
-  dial: Dial | undefined
-  cancelled: boolean
 }
 
 export class ProviderSide extends Side {
@@ -107,36 +100,27 @@ export class ProviderSide extends Side {
   #ask(link: SealedLink, flow: number, open: MessageBody<'open'> | undefined, extend: MessageBody<'extend'> | undefined): void {
     if (this.flows.has(flow) || this.#asked.has(flow) || this.#ended.has(flow)) throw unexpected('a flow id is used once')
     const full = this.flows.size + this.#asked.size >= MAX_SESSION_FLOWS
-    const asked: Asked = { link, early: [], earlyBytes: 0, dial: undefined, cancelled: false }
+    const asked = new Asked(flow, link, this.#cancelled)
     this.#asked.set(flow, asked)
     this.#count()
-    const cancel = () => {
-      if (asked.cancelled) return
-      asked.cancelled = true
-      if (asked.dial === undefined) this.carrying.say({ say: 'cancelled', session: this.session, flow })
-      asked.dial?.cancel()
-      if (asked.dial !== undefined) this.#fail(flow, GIVEN_UP)
-    }
-    link.listen({
-      onMessage: (message) => {
-        if (message.name === 'reset') cancel()
-        else if (message.name === 'end') asked.early.push(END)
-        else throw unexpected(`${message.name} has no place before a flow is open`)
-      },
-      onData: (memory, at, bytes) => keepEarly(asked, memory, at, bytes),
-      onBatch: () => false,
-      onRoom: () => {},
-      onClosed: cancel,
-    })
+    link.listen(asked)
     const known = open === undefined ? undefined : this.#verdicts.of(open, this.carrying.thread.loop.nowMs)
     if (full) this.#fail(flow, TOO_MANY)
     else if (known !== undefined) this.#dial(flow, asked, known)
     else this.carrying.say({ say: 'asked', session: this.session, flow, open, extend })
   }
 
+  readonly #cancelled = ({ flow, dial }: Asked): void => {
+    if (dial === undefined) this.carrying.say({ say: 'cancelled', session: this.session, flow })
+    else {
+      dial.cancel()
+      this.#fail(flow, GIVEN_UP)
+    }
+  }
+
   /** The addresses were checked: connects to exactly these. */
   connect({ flow, addresses, host, port, timeoutMs, goodMs }: Extract<Order, { do: 'connect' }>): void {
-    const verdict = { host, port, addresses, timeoutMs }
+    const verdict = { host, port, addresses: addresses.map(addressBytes), timeoutMs }
     this.#verdicts.add(verdict, this.carrying.thread.loop.nowMs + goodMs)
     const asked = this.#asked.get(flow)
     if (asked === undefined) return
@@ -153,6 +137,7 @@ export class ProviderSide extends Side {
         this.#fail(flow, farewell(result.error))
       }
     })
+    asked.dial.start()
   }
 
   /** The destination is connected, and said this already. */
@@ -167,15 +152,14 @@ export class ProviderSide extends Side {
     this.#asked.delete(id)
     const { link } = asked
     const flow = this.newFlow(id)
-    const payload = asked.early.filter((chunk) => chunk !== END)
     link.sendFrame(OPENED)
     if (asked.earlyBytes > 0 && asked.earlyBytes < EARLY_REQUEST_BYTES) link.flushWithin(ANSWER_MS)
     else link.flushSoon()
     flow.link = link
     flow.join(fd, events)
     if (said.length > 0) flow.saidBefore(said)
-    if (payload.length > 0) flow.early(Buffer.concat(payload))
-    if (asked.early.includes(END)) flow.onMessage({ name: 'end', body: {} })
+    if (asked.early.length > 0) flow.early(asked.early.length === 1 ? asked.early[0]! : Buffer.concat(asked.early))
+    if (asked.ended) flow.onMessage({ name: 'end', body: {} })
     flow.start(link)
   }
 
@@ -198,8 +182,7 @@ export class ProviderSide extends Side {
         else if (message.name !== 'end') throw unexpected(`${message.name} has no place after failed`)
       },
       onData: (_memory, _at, bytes) => {
-        asked.earlyBytes += bytes
-        if (asked.earlyBytes > MAX_EARLY_BYTES) throw tooMuchEarly()
+        asked.earlyBytes = withinEarly(asked.earlyBytes + bytes)
       },
       onBatch: () => false,
       onRoom: () => {},
@@ -269,14 +252,3 @@ export class ProviderSide extends Side {
 
 const GIVEN_UP: Trouble = { code: 'CONNECTION_RESET', message: 'the flow was given up while it was being opened' }
 const TOO_MANY: Trouble = { code: 'PROVIDER_BUSY', message: `a session has at most ${MAX_SESSION_FLOWS} flows` }
-/** Stands for an early `end` among early payload. */
-const END = Buffer.alloc(0)
-
-const tooMuchEarly = () => unexpected('more data than allowed before the flow was open')
-
-/** First bytes of a flow that is not open yet: bounded, because nobody paid for them. */
-function keepEarly(asked: Asked, memory: Memory, at: number, bytes: number): void {
-  asked.earlyBytes += bytes
-  if (asked.earlyBytes > MAX_EARLY_BYTES) throw tooMuchEarly()
-  asked.early.push(Buffer.from(memory.bytes.subarray(at, at + bytes)))
-}

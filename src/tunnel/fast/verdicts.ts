@@ -8,8 +8,8 @@
 export interface Verdict {
   readonly host: string
   readonly port: number
-  /** In the order they are tried. */
-  readonly addresses: readonly string[]
+  /** In the order they are tried, as the system wants them. */
+  readonly addresses: readonly Uint8Array[]
   readonly timeoutMs: number
 }
 
