@@ -17,18 +17,9 @@ export async function serveFlow(client: Duplex, request: DialRequest, answers: A
   client.once('close', onClose)
   // Keeps reading up to one buffer, so that a reset is noticed while we wait for the exit.
   client.read(0)
-  let dialed: Dialed
+  let begun: Carried | Dialed
   try {
-    if (dialer.carry !== undefined) {
-      const carried = await dialer.carry(request, client, answers, gone.signal)
-      if (carried !== undefined) {
-        // A failure was told to the application already.
-        carried.opened.catch((error) => observer.log('flow-refused', { code: asBywayError(error).code }))
-        await carried.over
-        return
-      }
-    }
-    dialed = await dialer.dial(request, gone.signal)
+    begun = (await dialer.carry?.(request, client, answers, gone.signal)) ?? (await dialer.dial(request, gone.signal))
   } catch (thrown) {
     const error = asBywayError(thrown)
     observer.log('flow-refused', { code: error.code })
@@ -37,7 +28,13 @@ export async function serveFlow(client: Duplex, request: DialRequest, answers: A
   } finally {
     client.off('close', onClose)
   }
-  const { stream, route } = dialed
+  if ('over' in begun) {
+    // A failure was told to the application already.
+    begun.opened.catch((error) => observer.log('flow-refused', { code: asBywayError(error).code }))
+    // Not waited for here: whoever waits keeps what the flow began with, which is more than the flow itself.
+    return begun.over
+  }
+  const { stream, route } = begun
   if (client.destroyed) {
     stream.on('error', () => {}) // our own reset, nobody is left to hear of it
     stream.destroy(new BywayError('CONNECTION_RESET', 'the application went away'))
