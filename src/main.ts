@@ -8,6 +8,9 @@ import { setFlagsFromString } from 'node:v8'
 // 40 % of the CPU of a busy node (`npm run bench:profile`); counted with the heap they are freed by the cheap ones.
 setFlagsFromString('--external-memory-accounted-in-global-limit')
 
+// What dies young here is a few megabytes: waking helpers to look through it costs more than looking (1 to 2 % of the CPU of a busy node).
+setFlagsFromString('--no-parallel-scavenge')
+
 // Without it every start strips types and compiles again: twice as long, and 30 MB for a stripper that nobody needs afterwards.
 // Beside what is compiled and not in the folder for everybody's temporary files: what is read from it is executed. Threads read the variable.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '..', 'node_modules', '.cache', 'byway')
