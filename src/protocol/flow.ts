@@ -21,8 +21,11 @@ export const RESUME_LIMIT_MS = 60_000
  * were a twentieth of what a byte costs on a fast line. More would only wait in memory.
  */
 export const ASK_STEP_BYTES = 1024 * 1024
-/** A provider leaves this much of what a consumer sent to be acknowledged by `done`: a request, whose end would else cost a message of its own. */
-export const UNTOLD_BYTES = 16 * 1024
+/**
+ * A provider leaves this much of what a consumer sent to be acknowledged by `done`: a request, whose end would else cost a message of its own. More
+ * would lie in the memory of consumers with thousands of flows that wait for an answer.
+ */
+export const UNTOLD_BYTES = 4 * 1024
 /** Kept for a link that may break: twice what Linux lets a connection have under way, so it never holds a sound line back. */
 export const MAX_UNACKED_BYTES = 8 * 1024 * 1024
 /** Every flow may keep this much, however many there are: enough for a home line's round trip. */

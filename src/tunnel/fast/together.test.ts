@@ -92,8 +92,8 @@ for (const [what, bytes] of [
 }
 
 for (const [bytes, acknowledged] of [
-  [10_000, false],
-  [20_000, true],
+  [4_000, false],
+  [5_000, true],
 ] as const) {
   test(`a provider ${acknowledged ? 'acknowledges' : 'leaves to `done`'} ${bytes} bytes in front of an end`, () => {
     const world = twoSides()
