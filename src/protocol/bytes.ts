@@ -38,8 +38,13 @@ export function fromHex(text: string, length: number): Uint8Array {
 
 /** Big-endian unsigned integer in exactly `length` bytes; out of range is MESSAGE_MALFORMED. */
 export function uint(value: bigint, length: number): Uint8Array {
+  mustFit(value, length)
+  return Buffer.from(value.toString(16).padStart(length * 2, '0'), 'hex')
+}
+
+/** Throws MESSAGE_MALFORMED when it is no unsigned integer of `length` bytes. */
+export function mustFit(value: bigint, length: number): void {
   if (value < 0n || value >> BigInt(length * 8) !== 0n) {
     throw new BywayError('MESSAGE_MALFORMED', `number does not fit ${length} bytes`, { facts: { value } })
   }
-  return Buffer.from(value.toString(16).padStart(length * 2, '0'), 'hex')
 }

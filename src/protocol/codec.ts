@@ -4,7 +4,7 @@
  * Big-endian, no padding, no self-description: a message is its fields in order. Every variable part has a limit given where it is
  * declared, and a reader that meets anything else throws MESSAGE_MALFORMED. A decoder consumes its input to the last byte.
  */
-import { fromHex, type Hex, toHex } from './bytes.ts'
+import { fromHex, type Hex, mustFit, toHex } from './bytes.ts'
 import { BywayError } from './errors.ts'
 
 interface Reader {
@@ -57,8 +57,8 @@ function put(writer: Writer, bytes: Uint8Array): void {
 const numberOf = (length: 1 | 2 | 4): Codec<number> => ({
   write(writer, value) {
     const at = room(writer, length)
-    if (Number.isInteger(value) && value >= 0 && value < 2 ** (8 * length)) writer.bytes.writeUIntBE(value, at, length)
-    else refuse(BigInt(value), length)
+    if (!(Number.isInteger(value) && value >= 0 && value < 2 ** (8 * length))) mustFit(BigInt(value), length)
+    writer.bytes.writeUIntBE(value, at, length)
   },
   read(reader) {
     const at = claim(reader, length)
@@ -70,7 +70,7 @@ const numberOf = (length: 1 | 2 | 4): Codec<number> => ({
 const bigintOf = (length: 8 | 12 | 16): Codec<bigint> => ({
   write(writer, value) {
     const at = room(writer, length)
-    if (value < 0n || value >> BigInt(8 * length) !== 0n) refuse(value, length)
+    mustFit(value, length)
     let left = value
     for (let word = at + length - WORD_BYTES; word >= at; word -= WORD_BYTES) {
       writer.bytes.writeUInt32BE(Number(left & WORD), word)
@@ -89,10 +89,6 @@ const WORD_BYTES = 4
 const WORD_BITS = 32n
 const WORD = 0xffffffffn
 const wordAt = (bytes: Uint8Array, at: number) => bytes[at]! * 0x1000000 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!)
-
-function refuse(value: bigint, length: number): never {
-  throw new BywayError('MESSAGE_MALFORMED', `number does not fit ${length} bytes`, { facts: { value } })
-}
 
 export const u8 = numberOf(1)
 export const u16 = numberOf(2)

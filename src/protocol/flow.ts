@@ -10,7 +10,7 @@ import { BywayError } from './errors.ts'
 // --- Fixed by docs/protocol.md. Changing one breaks peers. ---
 /** Payload a consumer may send before `opened`: an HTTP request or a ClientHello with its extensions. */
 export const MAX_EARLY_BYTES = 16 * 1024
-/** Flows of one session, and its links: a household with many tabs has hundreds, a scraper a few thousand. One that is idle holds about 25 KiB. */
+/** Flows of one session, and its links: a household with many tabs has hundreds, a scraper a few thousand. One that is idle holds about 15 KiB. */
 export const MAX_SESSION_FLOWS = 8_192
 /** A flow without a link, and a session without a control link, are given up after this long. */
 export const RESUME_LIMIT_MS = 60_000

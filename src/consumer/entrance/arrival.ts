@@ -79,11 +79,8 @@ export class Arrival {
 
   #say(words: Uint8Array): boolean {
     if (words.length === 0) return true
-    const { native, small } = this.#inside.thread
-    small.bytes.set(words)
     this.#said += words.length
-    // The first bytes on a fresh connection: they fit, or it is gone.
-    if (native.send(this.fd, small.address, words.length) === words.length) return true
+    if (this.#inside.thread.say(this.fd, words) === words.length) return true
     this.leave()
     return false
   }

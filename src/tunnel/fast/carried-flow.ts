@@ -676,6 +676,7 @@ export class CarriedFlow implements Watcher, Task {
     this.#fd = -1
     inside?.onGone()
     if (fd < 0) return
+    // Mostly it resets already when it is closed, and must be told only where it shall not.
     if (!withReset && this.#resets) thread.native.resetWhenClosed(fd, false)
     thread.loop.close(fd, withReset && !this.#resets)
   }

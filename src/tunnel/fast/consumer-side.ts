@@ -210,12 +210,9 @@ export class ConsumerSide extends Side {
     flow.start(link)
   }
 
-  /** Few enough bytes that a fresh connection always takes them, or it is gone. */
+  /** What an application waits for, unless it is gone, or waits for nothing. */
   #say(fd: number, words: Uint8Array): void {
-    if (fd < 0 || words.length === 0) return
-    const { native, small } = this.carrying.thread
-    small.bytes.set(words)
-    native.send(fd, small.address, words.length)
+    if (fd >= 0 && words.length > 0) this.carrying.thread.say(fd, words)
   }
 
   // --- Ending ---

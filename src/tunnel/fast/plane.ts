@@ -33,7 +33,7 @@ const TAKE_OVER_TRIES = 50
 /** Loading the code and the first calls take a few tens of milliseconds; a machine that needs this long is not fast. */
 const START_LIMIT_MS = 10_000
 
-/** What a burst of connections leaves behind. More costs no less time, and V8 does not give it back: 50 MB a thread by default. */
+/** For what dies young. With less a busy thread is as fast, and what V8 takes for a burst, 50 MB by default, it does not give back. */
 const MAX_YOUNG_MB = 12
 
 export interface Plane {

@@ -19,7 +19,7 @@ import {
 import { randomPadding } from '../cover/padding.ts'
 import { FrameReader } from './frames.ts'
 import type { Standing } from './handover.ts'
-import type { Task } from './loop.ts'
+import type { Task, Timer } from './loop.ts'
 import { ERRNO, type Memory } from './native.ts'
 import { KEY_UPDATE_BYTES, MAX_RECORD_BYTES, Opener, RecordError, Sealer, sealedBytes } from './records.ts'
 import { INPUT_BYTES, OUTPUT_BYTES, PIECE_BYTES, type Thread } from './shared.ts'
@@ -85,6 +85,8 @@ export class SealedLink implements Task {
   #waited = false
   /** Something waits for the end of this turn. */
   #soon = false
+  /** What waits for company leaves then. */
+  #late: Timer | undefined
   readonly #flushing: Task = { run: () => this.#soon && this.flush() }
   /** Payload came since the last answer. */
   #payload = false
@@ -275,7 +277,7 @@ export class SealedLink implements Task {
 
   /** Sends what was sealed with whatever is said next, or after this long. */
   flushWithin(ms: number): void {
-    this.#thread.loop.after(ms, () => this.flush())
+    this.#late ??= this.#thread.loop.after(ms, () => this.flush())
   }
 
   /** A whole frame, which stays as it is; {@link flush} sends it, in one record with its neighbours. */
@@ -306,7 +308,6 @@ export class SealedLink implements Task {
 
   /** Seals frames with what hides their size behind them, where there is room for it. */
   sealPadded(source: Memory, from: number, bytes: number): void {
-    this.#sealStaged()
     const end = from + bytes
     let extra = this.#padding.beside(bytes)
     if (end + extra >= source.bytes.length) extra = 0
@@ -359,8 +360,14 @@ export class SealedLink implements Task {
     this.flush()
   }
 
+  #forgetLate(): void {
+    this.#thread.loop.cancel(this.#late)
+    this.#late = undefined
+  }
+
   flush(): void {
     this.#soon = false
+    this.#forgetLate()
     this.#sealStaged()
     if (this.#out.length === 0 || !this.#writable || this.#closed) return
     const waited = this.#waited
@@ -427,6 +434,7 @@ export class SealedLink implements Task {
     for (const { memory } of this.#out) this.#thread.output.give(memory)
     this.#out = []
     this.#staged = []
+    this.#forgetLate()
     this.#forgetPartial()
     this.#unread = undefined
     this.#carrier.close()

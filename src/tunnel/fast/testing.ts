@@ -17,9 +17,9 @@ export const native = loadNative()
 const PAID = 1n << 40n
 /** Longer than anything that is said waits for company. */
 const LATE_MS = 3
-const NOTHING = Buffer.alloc(0)
+export const NOTHING = Buffer.alloc(0)
 /** As in `open` of docs/protocol.md. */
-const ANYWHERE = { host: 'a.example', port: 80 }
+export const ANYWHERE = { host: 'a.example', port: 80 }
 const END_FRAME = Buffer.from([0x14, 0, 0, 0])
 
 /** A peer of the test's own at the other end of a link. */

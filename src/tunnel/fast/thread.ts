@@ -145,9 +145,9 @@ function standingOf({ send, receive, unread, partial }: Extract<Order, { do: 'li
   }
 }
 
-function sayLast({ native, loop, small }: Thread, fd: number, words: Uint8Array): void {
-  small.bytes.set(words)
-  native.send(fd, small.address, words.length)
+function sayLast(thread: Thread, fd: number, words: Uint8Array): void {
+  const { native, loop, small } = thread
+  thread.say(fd, words)
   native.shutdownWrite(fd)
   // Read on and throw away: closing with bytes unread would send a reset that overtakes the words.
   const read = () => {

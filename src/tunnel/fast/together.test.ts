@@ -2,11 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeMessage, FLOW_PROTOCOLS } from '../../protocol/messages.ts'
-import { native, type RawPeer, twoSides } from './testing.ts'
+import { ANYWHERE, NOTHING, native, type RawPeer, twoSides } from './testing.ts'
 
 type World = ReturnType<typeof twoSides>
-const ANYWHERE = { host: 'a.example', port: 80 }
-const NOTHING = Buffer.alloc(0)
 
 /** Whatever is to be done now, and no time goes by. */
 function atOnce({ thread }: World): void {
@@ -38,6 +36,22 @@ test('the request for a flow goes out with the first words of an application tha
   atOnce(world)
   assert.deepEqual(names(peer), ['open'])
   assert.equal(peer.heard(), 100)
+})
+
+test('an application that leaves before its first words leaves no flow behind: the request goes out, and its end behind it', () => {
+  const world = twoSides()
+  const peer = world.raw('consumer')
+  native.close(answered(world))
+  world.turns()
+  assert.deepEqual(names(peer), ['open'])
+  peer.link.send('opened', {})
+  world.turns()
+  assert.deepEqual(names(peer), ['open', 'end'])
+  assert.equal(world.consumer.flows.size, 1, 'control: it waits for the last word')
+  peer.end()
+  peer.link.send('done', { up: 0n, down: 0n })
+  world.turns()
+  assert.equal(world.consumer.flows.size, 0)
 })
 
 test('and alone where the application waits for the other side to speak', () => {
