@@ -16,8 +16,9 @@ import { randomPadding } from './cover/padding.ts'
 import { COVER_LABEL, coverKey, EXPORTER_BYTES, grantsUpgrade, proofOf, upgradeRequest } from './cover/proof.ts'
 import { outerToken } from './cover/token.ts'
 import { WebSocketCarrier } from './cover/websocket.ts'
+import { descriptorOf } from './fast/detach.ts'
 import type { Tap } from './fast/tap.ts'
-import { descriptorOf, rememberTap, tapOn, tapsWanted } from './fast/tapped.ts'
+import { rememberTap, tapOn, tapsWanted } from './fast/tapped.ts'
 import { Link } from './link.ts'
 
 /** Four round trips on the worst line (600 ms satellite), and a lost packet. */

@@ -1,7 +1,7 @@
 /** A reset in the middle of whatever a connection is doing. */
 import type { Socket } from 'node:net'
+import { descriptorOf } from '../../src/tunnel/fast/detach.ts'
 import { loadNative } from '../../src/tunnel/fast/native.ts'
-import { descriptorOf } from '../../src/tunnel/fast/tapped.ts'
 
 const native = process.platform === 'linux' ? loadNative() : undefined
 

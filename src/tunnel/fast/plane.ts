@@ -17,14 +17,14 @@ import { Meter } from './meter.ts'
 import { loadNative, type Native } from './native.ts'
 import type { Order, Report } from './orders.ts'
 import { selfTest } from './self-test.ts'
-import { countThread, descriptorOf, rememberNest, stopReading, takeOver } from './tapped.ts'
+import { countThread, rememberNest, takeOver } from './tapped.ts'
 import type { WorkerData } from './thread.ts'
 import { Tidy, tidyWith } from './tidy.ts'
 import { Turns } from './turns.ts'
 
+export { descriptorOf, detach } from './detach.ts'
 export { ENDLESS, Meter } from './meter.ts'
 export type { Order, Report } from './orders.ts'
-export { descriptorOf } from './tapped.ts'
 
 /** More descriptors than any process may have by default. */
 const MAX_DESCRIPTORS = 1_048_576
@@ -259,16 +259,4 @@ function started(worker: Worker, port: MessagePort): Promise<void> {
     clearTimeout(timer)
     worker.off('error', fail)
   })
-}
-
-/** Takes a plain socket of node:net away from it: a descriptor of its own, and what was read already. Undefined when it is no such socket. */
-export function detach(native: Native, socket: Socket): { fd: number; early: Buffer } | undefined {
-  const fd = descriptorOf(socket)
-  if (fd < 0 || socket.destroyed || socket.readableEnded || socket.writableLength > 0) return undefined
-  stopReading(socket)
-  const own = native.duplicate(fd)
-  if (own < 0) return undefined
-  const early = (socket.read() as Buffer | null) ?? Buffer.alloc(0)
-  socket.destroy()
-  return { fd: own, early }
 }

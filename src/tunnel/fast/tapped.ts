@@ -1,10 +1,11 @@
 /**
  * Which TLS connections of node:tls run over a tap, and taking a link away from one.
  */
-import type { Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { Link } from '../link.ts'
+import { descriptorOf, heldBy } from './detach.ts'
 import { Secrets, type Standing, standing } from './handover.ts'
 import type { Nest } from './orders.ts'
 import { Tap } from './tap.ts'
@@ -38,23 +39,6 @@ export function rememberTap(wire: TLSSocket, tap: Tap, side: 'client' | 'server'
   tapped.set(wire, { tap, secrets, side })
 }
 
-/** Node's own handle of a socket: it knows its descriptor, and can be told to read no more. */
-interface Handle {
-  fd?: number
-  readStop?(): number
-}
-
-/** The descriptor of a socket or server, or -1 when it is none of the system's. */
-export function descriptorOf(socket: Duplex | Server): number {
-  return (socket as { _handle?: Handle | null })._handle?.fd ?? -1
-}
-
-/** Nothing more is read from the socket: what arrives from now on is left to whoever has a descriptor of it. */
-export function stopReading(stream: Duplex): void {
-  stream.pause()
-  ;(stream as { _handle?: Handle | null })._handle?.readStop?.()
-}
-
 /**
  * Takes a link's connection away from node:tls: where it stands, and a descriptor of its own made by `duplicate`. The link is over then.
  * Undefined when it cannot be taken now, or (`never`) at all: it stays as it is.
@@ -64,18 +48,18 @@ export function takeOver(link: Link, duplicate: (fd: number) => number): Taken |
   const known = tapped.get(wire)
   if (known === undefined || link.closed || wire.destroyed) return 'never'
   const { tap, secrets, side } = known
-  const { under } = tap
-  const { remembered } = tap
+  const { under, remembered } = tap
   const fd = descriptorOf(under)
   if (remembered === undefined || fd < 0 || under.destroyed || under.readableEnded || wire.writableEnded) return 'never'
   if (!tap.flushed || wire.writableLength > 0) return 'later'
-  stopReading(under)
-  const unheard = under.read() as Buffer | null
-  const heard = unheard === null ? remembered.heard : Buffer.concat([remembered.heard, unheard])
+  under.pause()
+  const heard = Buffer.concat([remembered.heard, heldBy(under)])
   const found = standing({ side, suite: wire.getCipher().standardName, secrets, heard, said: remembered.said, consumed: link.consumed })
-  if (found === undefined) return 'never'
-  const own = duplicate(fd)
-  if (own < 0) return 'never'
+  const own = found === undefined ? -1 : duplicate(fd)
+  if (found === undefined || own < 0) {
+    under.resume()
+    return 'never'
+  }
   tap.release()
   link.leave()
   wire.destroy()
