@@ -121,6 +121,11 @@ export class FastFlows {
     return this.#live.size + this.session.meter.live
   }
 
+  /** Whether there are more links than flows. */
+  get linked(): boolean {
+    return this.#links.size > this.size
+  }
+
   /** Whether an application holds a flow back: then bytes may stand still. */
   get heldBack(): boolean {
     return this.session.meter.held > 0
@@ -179,6 +184,12 @@ export class FastFlows {
     }, OPEN_TIMEOUT_MS)
     this.#live.set(flow, live)
     return live
+  }
+
+  /** Makes a link for the next flow, if it can be handed over. */
+  async prepare(signal: AbortSignal): Promise<void> {
+    const link = await this.#take(signal)
+    if (link !== undefined) this.#put(link)
   }
 
   /** An idle link, or a new one; undefined when it cannot be handed over. */

@@ -16,6 +16,7 @@ import { payable } from '../protocol/purse.ts'
 import { Answered } from './answered.ts'
 import type { OpenedDeposit } from './deposits.ts'
 import { createEntrance, type Grant } from './entrance/index.ts'
+import { Openings } from './openings.ts'
 import { exitPlace, type Place } from './places.ts'
 import type { Answers, Carried, Dialed, Dialer, DialRequest, Route, RouteParameters } from './proxy/index.ts'
 import { createRoutes, type RoutesNeeds } from './routes.ts'
@@ -118,11 +119,14 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
     worked: (exit) => routes.worked(exit),
   })
   const answered = new Answered(clock)
-  const spares = new Spares(sessions, clock, (nodeKey, thrown) => {
-    const { code, message } = asBywayError(thrown)
-    routes.failed(nodeKey, code)
-    observer.log('no session in reserve', { provider: nodeKey, code, why: message })
-  })
+  const notOpened = (event: string) => (nodeKey: Hex, thrown: unknown) => {
+    const error = asBywayError(thrown)
+    const { code, message } = error
+    if (sessions.blames(error)) routes.failed(nodeKey, code)
+    observer.log(event, { provider: nodeKey, code, why: message })
+  }
+  const spares = new Spares(sessions, clock, notOpened('no session in reserve'))
+  const openings = new Openings(sessions, notOpened('provider failed'))
 
   /** What {@link withExit} would choose from for such requests, as far as it stands open. */
   async function decide(parameters: RouteParameters): Promise<Omit<Grant, 'key'> | undefined> {
@@ -139,16 +143,12 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
   }
 
   /**
-   * Whose way is dead comes last: it may come back, but nobody should wait for it. When that is the one who would be first, those come next with
-   * whom a session is open.
+   * Whoever was drawn comes first, unless the way to it is dead: it may come back, but nobody should wait for it. Then whoever is nearest to being ready.
    */
   function inOrder(candidates: readonly SignedOffer[], place: Place): SignedOffer[] {
-    const away = ({ body }: SignedOffer) => sessions.away(place, body.nodeKey)
-    const open = ({ body }: SignedOffer) => sessions.holds(place, body.nodeKey)
-    const [well, gone] = [candidates.filter((offer) => !away(offer)), candidates.filter(away)]
-    const first = gone.includes(candidates[0]!) ? [] : well.slice(0, 1)
-    const others = well.slice(first.length)
-    return [...first, ...others.filter(open), ...others.filter((offer) => !open(offer)), ...gone]
+    const ranked = candidates.map((offer) => ({ offer, steps: sessions.stepsTo(place, offer.body.nodeKey) }))
+    const first = ranked[0]?.steps === 3 ? [] : ranked.splice(0, 1)
+    return [...first, ...ranked.sort((a, b) => a.steps - b.steps)].map(({ offer }) => offer)
   }
 
   /** Tries providers until one does what is asked of it. */
@@ -169,7 +169,15 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
       const { nodeKey, country, pricePerGib } = offer.body
       let session: ConsumerSession | undefined
       try {
-        session = await sessions.with(place, offer)
+        const next = tries[at + 1]
+        // Nobody waits for the one that was drawn while another is nearer to being ready; but a named session keeps the exit it gets.
+        const nearer = next !== undefined && sessions.stepsTo(place, next.body.nodeKey) < sessions.stepsTo(place, nodeKey)
+        const hurries = nearer && !routes.named(parameters)
+        session = hurries ? await openings.soon(place, offer) : await sessions.with(place, offer)
+        if (session === undefined) {
+          tries.push(offer)
+          continue
+        }
         // Where others could serve, silence is not waited out.
         if (order.length > 1) session.doubt()
         const used = await use(session, { sessionId: session.id.slice(2), country, pricePerGib, provider: nodeKey.slice(2), hops }, nodeKey)

@@ -36,6 +36,11 @@ export class LinkPool {
     return this.#all.size
   }
 
+  /** Links that wait for a flow. */
+  get idle(): number {
+    return this.#idle.length
+  }
+
   /** An idle link, or a new one attached to the session. */
   async take(session: { sessionId: Hex; token: Hex }, signal: AbortSignal): Promise<Link> {
     for (let entry = this.#idle.pop(); entry !== undefined; entry = this.#idle.pop()) {

@@ -41,6 +41,8 @@ export interface Routes {
   turns(request: RouteParameters): Promise<{ exits: Hex[]; forMs: number } | undefined>
   /** What this node offers now. */
   newest(nodeKey: Hex): Promise<SignedOffer | undefined>
+  /** Whether such requests keep the exit they get. */
+  named(request: RouteParameters): boolean
   /** The request went through this provider: a named session stays with it. */
   used(request: RouteParameters, nodeKey: Hex, host?: string): void
   /** The provider failed: others first for a while. */
@@ -175,6 +177,7 @@ export function createRoutes(needs: RoutesNeeds): Routes {
         .sort((a, b) => a.avoid - b.avoid || a.turn - b.turn)
         .map(({ offer }) => offer)
     },
+    named: (request) => sticky.holds(request),
     used(request, nodeKey, host) {
       void needs.directory().then((directory) => {
         const offer = directory.get(nodeKey)

@@ -338,6 +338,18 @@ export class ConsumerSession {
     }
   }
 
+  /** Whether a link is there for the next flow. */
+  get linked(): boolean {
+    return this.#pool.idle > 0 || this.#fast?.linked === true
+  }
+
+  /** Makes one where there is none: a handshake, through each hop before. */
+  async prepare(signal: AbortSignal): Promise<void> {
+    if (this.closed !== undefined) throw this.closed
+    if (!this.linked) await this.#fast?.prepare(signal)
+    if (!this.linked) this.#pool.put(await this.#pool.fresh(this.#credentials, signal))
+  }
+
   /** Hands an application's socket over with its flow; see {@link FastFlows.carry}. */
   async carryFlow({ host, port }: Destination, client: Duplex, options: CarryOptions): Promise<Carried | undefined> {
     if (this.closed !== undefined) throw this.closed

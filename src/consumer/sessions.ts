@@ -109,14 +109,25 @@ export class Sessions {
 
   /** The number of the session that is open here, and not away, in the thread that carries bytes. */
   numberOf(place: Place, nodeKey: Hex): number | undefined {
-    const session = this.#entries.get(keyOf(place, nodeKey))?.session
-    return session === undefined || session.closed !== undefined || this.away(place, nodeKey) ? undefined : session.number
+    return this.stands(place, nodeKey) ? this.#entries.get(keyOf(place, nodeKey))!.session!.number : undefined
   }
 
   /** Whether a session with this provider is open here, away or not. */
   holds(place: Place, nodeKey: Hex): boolean {
     const session = this.#entries.get(keyOf(place, nodeKey))?.session
     return session !== undefined && session.closed === undefined
+  }
+
+  /** Whether one is open here and not away. */
+  stands(place: Place, nodeKey: Hex): boolean {
+    return this.holds(place, nodeKey) && !this.away(place, nodeKey)
+  }
+
+  /** What a flow there waits for: 0 nothing, 1 a link, 2 a session as well, 3 a way to the node. */
+  stepsTo(place: Place, nodeKey: Hex): 0 | 1 | 2 | 3 {
+    if (this.away(place, nodeKey)) return 3
+    if (!this.holds(place, nodeKey)) return 2
+    return this.#entries.get(keyOf(place, nodeKey))!.session!.linked ? 0 : 1
   }
 
   /** Whether a session with this node can be opened here without locking a deposit for it. */

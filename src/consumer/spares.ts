@@ -29,15 +29,12 @@ export class Spares {
 
   /** One of these, best first, should stand open: the one in use may die. */
   want(place: Place, others: readonly SignedOffer[]): void {
-    if (this.#opening || others.some(({ body }) => this.#stands(place, body.nodeKey)) || this.#clock.nowMs() < this.#againAtMs) return
+    if (this.#opening || others.some(({ body }) => this.#sessions.stands(place, body.nodeKey)) || this.#clock.nowMs() < this.#againAtMs)
+      return
     this.#opening = true
     void this.#open(place, others).finally(() => {
       this.#opening = false
     })
-  }
-
-  #stands(place: Place, nodeKey: Hex): boolean {
-    return this.#sessions.holds(place, nodeKey) && !this.#sessions.away(place, nodeKey)
   }
 
   async #open(place: Place, others: readonly SignedOffer[]): Promise<void> {

@@ -1,0 +1,52 @@
+/**
+ * Openings: nobody waits long for an exit to be made ready while another is: for its session, and a link for the flow. Through several hops that takes
+ * seconds; it goes on, and is there for the next request.
+ */
+import type { Hex } from '../protocol/bytes.ts'
+import type { SignedOffer } from '../protocol/offer.ts'
+import { pause } from './pause.ts'
+import type { Place } from './places.ts'
+import { keyOf } from './seats.ts'
+import type { ConsumerSession } from './session.ts'
+import type { Sessions } from './sessions.ts'
+
+/** A person notices a third of a second. One hop to a node of the same continent is ready by then. */
+const PATIENCE_MS = 300
+/** A link through several slow hops takes some seconds. One that takes longer nobody waits for. */
+const LINK_LIMIT_MS = 15_000
+
+export class Openings {
+  readonly #sessions: Sessions
+  readonly #onFailed: (nodeKey: Hex, thrown: unknown) => void
+  /** Made ready while requests go past them. */
+  readonly #passed = new Set<string>()
+
+  /** `onFailed` hears of what went wrong after nobody waited for it any more. */
+  constructor(sessions: Sessions, onFailed: (nodeKey: Hex, thrown: unknown) => void) {
+    this.#sessions = sessions
+    this.#onFailed = onFailed
+  }
+
+  /** The session with this exit, ready for a flow, or undefined when a request that has another should not wait for it. Rejects as {@link Sessions.with} does. */
+  async soon(place: Place, offer: SignedOffer): Promise<ConsumerSession | undefined> {
+    const { nodeKey } = offer.body
+    const key = keyOf(place, nodeKey)
+    if (this.#passed.has(key)) return undefined
+    const opening = this.#open(place, offer)
+    const here = new AbortController()
+    const session = await Promise.race([opening, pause(PATIENCE_MS, here.signal).then(() => undefined)]).finally(() => here.abort())
+    if (session !== undefined) return session
+    // One of several that waited for it tells what became of it.
+    if (this.#passed.has(key)) return undefined
+    this.#passed.add(key)
+    void opening.catch((thrown) => this.#onFailed(nodeKey, thrown)).finally(() => this.#passed.delete(key))
+    return undefined
+  }
+
+  async #open(place: Place, offer: SignedOffer): Promise<ConsumerSession> {
+    const session = await this.#sessions.with(place, offer)
+    // What goes wrong here goes wrong with the flow as well, which knows what to do about it.
+    await session.prepare(AbortSignal.timeout(LINK_LIMIT_MS)).catch(() => {})
+    return session
+  }
+}

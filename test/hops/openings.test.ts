@@ -1,0 +1,90 @@
+/** An exit whose session takes long to open keeps nobody waiting who may use another, and is used once it is open. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseDestination } from '../../src/protocol/destination.ts'
+import { origin } from '../attacks/world.ts'
+import { MemoryChain } from '../support/memory-chain.ts'
+import { anyRoute, part, startConsumer, startProvider } from '../support/pair.ts'
+import { contentOf, until } from '../transport/pair.ts'
+
+/** As long as a route of three hops may take; far above any patience. */
+const OPENING_MS = 4_000
+/** Far below that, however busy this machine is. */
+const AT_ONCE_MS = 2_000
+
+/** A provider that is quick, and one whose chain takes long to say that a root is open, or says that it is not. */
+async function world(t: TestContext, { refuses = false } = {}) {
+  const chain = new MemoryChain()
+  const slowChain: MemoryChain = Object.assign(Object.create(chain) as MemoryChain, {
+    guard: {
+      inspect: async (...asked: Parameters<MemoryChain['guard']['inspect']>) => {
+        await delay(OPENING_MS)
+        return { ...(await chain.guard.inspect(...asked)), ...(refuses && { open: false }) }
+      },
+    },
+  })
+  const [quick, slow] = [await startProvider({ chain }), await startProvider({ chain: slowChain, country: 'jp' })]
+  const buyer = await startConsumer({ chain, offers: () => [quick.offer, slow.offer] })
+  const server = await origin((socket) => socket.end('hello'))
+  t.after(async () => {
+    await part(buyer, [quick, slow])
+    await Promise.all([quick, slow].map(({ provider }) => provider.close()))
+    await Promise.all([buyer, quick, slow].map(({ vault }) => vault.close()))
+    await server.close()
+  })
+  /** Which country a request came out in, and after how long. */
+  const use = async (parameters: object = {}) => {
+    const fromMs = performance.now()
+    const request = { destination: parseDestination('127.0.0.1', server.port), parameters: { ...anyRoute, ...parameters } }
+    const { stream, route } = await buyer.consumer.dial(request, AbortSignal.timeout(60_000))
+    assert.equal(String(await contentOf(stream)), 'hello')
+    return { country: route.country, ms: performance.now() - fromMs }
+  }
+  const open = () => buyer.consumer.sessions().map(({ country }) => country)
+  await use({ country: 'de' })
+  return { use, open }
+}
+
+test('requests go past an exit that is being opened, and come to it when it is open', async (t) => {
+  const { use, open } = await world(t)
+  for (let i = 0; i < 12; i++) {
+    const { country, ms } = await use()
+    assert.equal(country, 'de')
+    assert.ok(ms < AT_ONCE_MS, `${ms} ms`)
+  }
+  assert.deepEqual(open(), ['de'], 'positive control: it is not open yet')
+  await until(() => open().length === 2, 'a session that is being opened')
+  const used = new Set<string>()
+  // They take turns: two in a row are never the same.
+  for (let i = 0; i < 4; i++) used.add((await use()).country)
+  assert.deepEqual(used, new Set(['de', 'jp']))
+})
+
+test('a named session waits for the exit it drew, because it keeps it', async (t) => {
+  const { use } = await world(t)
+  // The odds that all of them drew the same are one in 2^19.
+  const names = Array.from({ length: 20 }, (_, i) => ({ sessionId: `s${i}` }))
+  const used = await Promise.all(names.map(use))
+  assert.deepEqual(new Set(used.map(({ country }) => country)), new Set(['de', 'jp']))
+})
+
+test('whoever may use no other waits', async (t) => {
+  const { use } = await world(t)
+  const { country, ms } = await use({ country: 'jp' })
+  assert.equal(country, 'jp')
+  assert.ok(ms >= OPENING_MS)
+})
+
+test('one that cannot be opened is left alone for a while', async (t) => {
+  const { use, open } = await world(t, { refuses: true })
+  const untilMs = performance.now() + OPENING_MS + 1_000
+  let uses = 0
+  for (; performance.now() < untilMs || uses < 20; uses++) {
+    const { country, ms } = await use()
+    assert.equal(country, 'de')
+    assert.ok(ms < AT_ONCE_MS, `${ms} ms`)
+    await delay(50)
+  }
+  assert.deepEqual(open(), ['de'])
+})
