@@ -10,7 +10,7 @@ import { refusal } from './refusals.ts'
 
 /** A browser's burst of connections; more idle links only hold memory. */
 const MAX_IDLE = 32
-/** Longer than the pause between two clicks, shorter than most NAT timers. */
+/** Longer than the pause between two clicks. The last stays: a flow that begins after a pause needs no handshake, through each hop anew. */
 const IDLE_LIMIT_MS = 60_000
 const ATTACH_TIMEOUT_MS = 6_000
 /** Opening waits for the provider to ask the chain. */
@@ -81,6 +81,10 @@ export class LinkPool {
       if (at >= 0) clearTimeout(this.#idle.splice(at, 1)[0]!.timer)
     }
     const timer = setTimeout(() => {
+      if (this.#idle.length === 1) {
+        timer.refresh()
+        return
+      }
       drop()
       link.close()
     }, IDLE_LIMIT_MS)

@@ -23,6 +23,8 @@ import { Link } from './link.ts'
 
 /** Four round trips on the worst line (600 ms satellite), and a lost packet. */
 const CONNECT_TIMEOUT_MS = 6_000
+/** A link that waits for its next flow says a sign of life this often, or routers on its way forget it: the most impatient do after a minute. */
+const KEEPALIVE_MS = 50_000
 
 export interface ConnectOptions {
   signal?: AbortSignal | undefined
@@ -71,7 +73,7 @@ export async function connectLink(transport: Transport, nodeKey: Hex, options: C
 
 /** Over a connection of the system's; undefined when the carrier is something else. */
 function tapUnder(carrier: Duplex | undefined, { host, port }: Transport): Tap | undefined {
-  if (carrier === undefined) return tapOn(netConnect({ host, port, noDelay: true }))
+  if (carrier === undefined) return tapOn(netConnect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS }))
   return descriptorOf(carrier) < 0 ? undefined : tapOn(carrier)
 }
 
@@ -89,6 +91,7 @@ async function dialWebSocket(transport: Transport, key: Buffer, options: Connect
 function upgraded(socket: TLSSocket, transport: Transport, signal: AbortSignal | undefined, secretOf: () => Buffer): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   socket.setNoDelay(true)
+  socket.setKeepAlive(true, KEEPALIVE_MS)
   const fail = (thrown: unknown) => {
     socket.destroy()
     reject(asBywayError(thrown))

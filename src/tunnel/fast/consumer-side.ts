@@ -15,7 +15,7 @@ import { Side, troubleOf, unexpected } from './side.ts'
 
 /** A browser's burst of connections, or a scraper's; more idle links only hold memory. */
 const MAX_IDLE = 256
-/** An idle link is closed after this long: longer than the pause between two clicks, shorter than most NAT timers. */
+/** An idle link is closed after this long, unless it is the last: a flow that begins after a pause needs no handshake, through each hop anew. */
 const IDLE_LIMIT_MS = 60_000
 
 /**
@@ -124,8 +124,8 @@ export class ConsumerSide extends Side {
 
   #sweep(): void {
     const { loop } = this.carrying.thread
-    while (this.#idle.length > 0 && this.#idle[0]!.sinceMs < loop.nowMs - IDLE_LIMIT_MS) this.#letGo(this.#idle[0]!.link)
-    this.#sweeping = this.#idle.length === 0 ? undefined : loop.after(IDLE_LIMIT_MS / 4, () => this.#sweep())
+    while (this.#idle.length > 1 && this.#idle[0]!.sinceMs < loop.nowMs - IDLE_LIMIT_MS) this.#letGo(this.#idle[0]!.link)
+    this.#sweeping = this.#idle.length <= 1 ? undefined : loop.after(IDLE_LIMIT_MS / 4, () => this.#sweep())
   }
 
   #letGo(link: SealedLink): void {

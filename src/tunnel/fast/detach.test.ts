@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -37,6 +38,16 @@ async function sayInPieces(far: Socket, near: Socket, words: string): Promise<vo
     far.write(letter)
     while (near.bytesRead === before) await delay(1)
   }
+}
+
+/** Whether a connection to this port has its keepalive timer running (proc_pid_net(5): the timer is of kind 2). */
+function keptAlive(port: number): boolean {
+  const lines = readFileSync('/proc/net/tcp', 'latin1').split('\n')
+  const to = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  return lines.some((line) => {
+    const [, , remote, state, , timer] = line.trim().split(/\s+/)
+    return remote?.endsWith(to) === true && state === '01' && timer?.startsWith('02:') === true
+  })
 }
 
 test('a socket is taken with all the pieces it holds, and what comes after them', async (t) => {
@@ -100,5 +111,7 @@ test('a link that cannot be taken from node:tls goes on as it was', async (t) =>
   }
   const taken = takeOver(link, native.duplicate)
   assert.ok(typeof taken === 'object', 'positive control')
-  native.close(taken.fd)
+  t.after(() => native.close(taken.fd))
+  await new Promise((resolve) => link.wire.once('close', resolve))
+  assert.ok(keptAlive(listener.port), 'and routers do not forget it')
 })

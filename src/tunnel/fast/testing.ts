@@ -161,6 +161,7 @@ export function twoSides(own: Native = native) {
       performance.now = () => now() + ms
       turns(100)
       performance.now = now
+      turns()
     },
   }
 }
