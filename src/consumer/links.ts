@@ -10,8 +10,10 @@ import { refusal } from './refusals.ts'
 
 /** A browser's burst of connections; more idle links only hold memory. */
 const MAX_IDLE = 32
-/** Longer than the pause between two clicks. The last stays: a flow that begins after a pause needs no handshake, through each hop anew. */
+/** Longer than the pause between two clicks. A few stay: a page that is opened after a pause needs no handshakes, through each hop anew. */
 const IDLE_LIMIT_MS = 60_000
+/** What a browser opens to one site. */
+const KEPT_IDLE = 6
 const ATTACH_TIMEOUT_MS = 6_000
 /** Opening waits for the provider to ask the chain. */
 export const OPEN_TIMEOUT_MS = 15_000
@@ -81,7 +83,7 @@ export class LinkPool {
       if (at >= 0) clearTimeout(this.#idle.splice(at, 1)[0]!.timer)
     }
     const timer = setTimeout(() => {
-      if (this.#idle.length === 1) {
+      if (this.#idle.length <= KEPT_IDLE) {
         timer.refresh()
         return
       }

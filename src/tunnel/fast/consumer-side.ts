@@ -15,8 +15,10 @@ import { Side, troubleOf, unexpected } from './side.ts'
 
 /** A browser's burst of connections, or a scraper's; more idle links only hold memory. */
 const MAX_IDLE = 256
-/** An idle link is closed after this long, unless it is the last: a flow that begins after a pause needs no handshake, through each hop anew. */
+/** An idle link is closed after this long, but for a few: a page that is opened after a pause needs no handshakes, through each hop anew. */
 const IDLE_LIMIT_MS = 60_000
+/** What a browser opens to one site. */
+const KEPT_IDLE = 6
 
 /**
  * An application that was answered at once speaks at once, mostly: its first words go out with the request for its flow, in one packet. One that waits
@@ -124,8 +126,8 @@ export class ConsumerSide extends Side {
 
   #sweep(): void {
     const { loop } = this.carrying.thread
-    while (this.#idle.length > 1 && this.#idle[0]!.sinceMs < loop.nowMs - IDLE_LIMIT_MS) this.#letGo(this.#idle[0]!.link)
-    this.#sweeping = this.#idle.length <= 1 ? undefined : loop.after(IDLE_LIMIT_MS / 4, () => this.#sweep())
+    while (this.#idle.length > KEPT_IDLE && this.#idle[0]!.sinceMs < loop.nowMs - IDLE_LIMIT_MS) this.#letGo(this.#idle[0]!.link)
+    this.#sweeping = this.#idle.length <= KEPT_IDLE ? undefined : loop.after(IDLE_LIMIT_MS / 4, () => this.#sweep())
   }
 
   #letGo(link: SealedLink): void {
