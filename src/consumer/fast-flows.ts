@@ -126,6 +126,11 @@ export class FastFlows {
     return this.#links.size > this.size
   }
 
+  /** Links cannot be handed over for now: flows are carried here. */
+  get unable(): boolean {
+    return this.#needs.clock.nowMs() < this.#unableUntilMs
+  }
+
   /** Whether an application holds a flow back: then bytes may stand still. */
   get heldBack(): boolean {
     return this.session.meter.held > 0
@@ -186,17 +191,18 @@ export class FastFlows {
     return live
   }
 
-  /** Makes a link for the next flow, if it can be handed over. */
-  async prepare(signal: AbortSignal): Promise<void> {
+  /** Makes a link for the next flow. False when it cannot be handed over. */
+  async prepare(signal: AbortSignal): Promise<boolean> {
     const link = await this.#take(signal)
     if (link !== undefined) this.#put(link)
+    return link !== undefined
   }
 
   /** An idle link, or a new one; undefined when it cannot be handed over. */
   async #take(signal: AbortSignal): Promise<number | undefined> {
     const idle = await this.#idle()
     if (idle !== undefined) return idle
-    if (this.#needs.clock.nowMs() < this.#unableUntilMs) return undefined
+    if (this.unable) return undefined
     const link = await this.#needs.fresh(signal)
     const number = await this.session.adopt(link)
     if (number !== undefined) {

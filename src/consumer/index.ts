@@ -20,7 +20,7 @@ import { Openings } from './openings.ts'
 import { exitPlace, type Place } from './places.ts'
 import type { Answers, Carried, Dialed, Dialer, DialRequest, Route, RouteParameters } from './proxy/index.ts'
 import { createRoutes, type RoutesNeeds } from './routes.ts'
-import type { ConsumerSession } from './session.ts'
+import type { ConsumerSession, FlowKind } from './session.ts'
 import { Sessions, type SessionsNeeds } from './sessions.ts'
 import { Spares } from './spares.ts'
 
@@ -68,6 +68,10 @@ const NEW_SESSION: ReadonlySet<ErrorCode> = new Set(['SESSION_UNKNOWN', 'SESSION
 const GRANTED_MS = 10_000
 /** A request waits for this many providers at most: each may take seconds to fail. */
 const MAX_TRIES = 3
+/** Behind every exit that did not fail: those are two steps away at most. */
+const FAILED = 3
+const NO_WAY = 2 * FAILED
+
 export interface ConsumerNeeds extends SessionsNeeds, Pick<RoutesNeeds, 'directory' | 'maxPricePerGib' | 'random' | 'turnOf'> {
   /** Hops of a route when a request does not say. */
   hops: number
@@ -119,14 +123,16 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
     worked: (exit) => routes.worked(exit),
   })
   const answered = new Answered(clock)
-  const notOpened = (event: string) => (nodeKey: Hex, thrown: unknown) => {
+  /** What went wrong while nobody waited for it counts against the node as it would have counted then. */
+  const notReady = (event: string) => (nodeKey: Hex, thrown: unknown) => {
+    if (sessions.closing) return
     const error = asBywayError(thrown)
     const { code, message } = error
-    if (sessions.blames(error)) routes.failed(nodeKey, code)
+    if (TRY_ANOTHER.has(code) && sessions.blames(error)) routes.failed(nodeKey, code)
     observer.log(event, { provider: nodeKey, code, why: message })
   }
-  const spares = new Spares(sessions, clock, notOpened('no session in reserve'))
-  const openings = new Openings(sessions, notOpened('provider failed'))
+  const spares = new Spares(sessions, clock, notReady('no session in reserve'))
+  const openings = new Openings(sessions, notReady('exit not ready'))
 
   /** What {@link withExit} would choose from for such requests, as far as it stands open. */
   async function decide(parameters: RouteParameters): Promise<Omit<Grant, 'key'> | undefined> {
@@ -142,25 +148,33 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
     return open ? { turns, goodMs: Math.min(GRANTED_MS, next.forMs) } : undefined
   }
 
+  /** How far an exit is from serving a flow of this kind, in steps. One that failed of late is behind all others, one whose way is dead behind all. */
+  function distance({ body: { nodeKey } }: SignedOffer, place: Place, kind: FlowKind): number {
+    const steps = sessions.stepsTo(place, nodeKey, kind)
+    if (steps === undefined) return NO_WAY
+    return routes.avoided(nodeKey) ? FAILED + steps : steps
+  }
+
   /**
-   * Whoever was drawn comes first, unless the way to it is dead: it may come back, but nobody should wait for it. Then whoever is nearest to being ready.
+   * Whoever was drawn comes first, unless the way to it is dead: it may come back, but nobody should wait for it. Then whoever is nearest.
    */
-  function inOrder(candidates: readonly SignedOffer[], place: Place): SignedOffer[] {
-    const ranked = candidates.map((offer) => ({ offer, steps: sessions.stepsTo(place, offer.body.nodeKey) }))
-    const first = ranked[0]?.steps === 3 ? [] : ranked.splice(0, 1)
-    return [...first, ...ranked.sort((a, b) => a.steps - b.steps)].map(({ offer }) => offer)
+  function inOrder(candidates: readonly SignedOffer[], place: Place, kind: FlowKind): SignedOffer[] {
+    const ranked = candidates.map((offer) => ({ offer, far: distance(offer, place, kind) }))
+    const first = ranked[0]?.far === NO_WAY ? [] : ranked.splice(0, 1)
+    return [...first, ...ranked.sort((a, b) => a.far - b.far)].map(({ offer }) => offer)
   }
 
   /** Tries providers until one does what is asked of it. */
   async function withExit<T>(
     { parameters, destination: { host } }: DialRequest,
     signal: AbortSignal,
+    kind: FlowKind,
     use: (session: ConsumerSession, route: Route, nodeKey: Hex) => Promise<T>,
   ): Promise<T> {
     const hops = parameters.hops ?? needs.hops
     const place = exitPlace(hops)
     const candidates = await routes.candidates(parameters, host)
-    const order = inOrder(candidates, place)
+    const order = inOrder(candidates, place, kind)
     let last: BywayError | undefined
     const tries = order.slice(0, MAX_TRIES)
     const twice = new Set<SignedOffer>()
@@ -171,9 +185,9 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
       try {
         const next = tries[at + 1]
         // Nobody waits for the one that was drawn while another is nearer to being ready; but a named session keeps the exit it gets.
-        const nearer = next !== undefined && sessions.stepsTo(place, next.body.nodeKey) < sessions.stepsTo(place, nodeKey)
+        const nearer = next !== undefined && distance(next, place, kind) < distance(offer, place, kind)
         const hurries = nearer && !routes.named(parameters)
-        session = hurries ? await openings.soon(place, offer) : await sessions.with(place, offer)
+        session = hurries ? await openings.soon(place, offer, kind) : await sessions.with(place, offer)
         if (session === undefined) {
           tries.push(offer)
           continue
@@ -210,7 +224,7 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
 
   function dial(request: DialRequest, signal: AbortSignal): Promise<Dialed> {
     const { destination } = request
-    return withExit(request, signal, async (session, route, nodeKey) => {
+    return withExit(request, signal, 'dialled', async (session, route, nodeKey) => {
       const early = answered.has(nodeKey, destination)
       const stream = await session.openFlow({ destination: asSeenBy(route.hops, destination) }, { signal, early })
       answered.watch(nodeKey, destination, stream)
@@ -220,7 +234,7 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
 
   function carry(request: DialRequest, client: Duplex, answers: Answers, signal: AbortSignal): Promise<Carried | undefined> {
     const { destination } = request
-    return withExit(request, signal, async (session, route, nodeKey) => {
+    return withExit(request, signal, 'carried', async (session, route, nodeKey) => {
       const atOnce = answered.has(nodeKey, destination)
       const told = { connected: answers.connected(route), failed: answers.failed }
       const carried = await session.carryFlow(asSeenBy(route.hops, destination), client, { answers: told, atOnce, signal })

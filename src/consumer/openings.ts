@@ -7,7 +7,7 @@ import type { SignedOffer } from '../protocol/offer.ts'
 import { pause } from './pause.ts'
 import type { Place } from './places.ts'
 import { keyOf } from './seats.ts'
-import type { ConsumerSession } from './session.ts'
+import type { ConsumerSession, FlowKind } from './session.ts'
 import type { Sessions } from './sessions.ts'
 
 /** A person notices a third of a second. One hop to a node of the same continent is ready by then. */
@@ -15,10 +15,18 @@ const PATIENCE_MS = 300
 /** A link through several slow hops takes some seconds. One that takes longer nobody waits for. */
 const LINK_LIMIT_MS = 15_000
 
+interface Opened {
+  session: ConsumerSession
+  /** Why there is no link. */
+  trouble: unknown
+}
+
 export class Openings {
   readonly #sessions: Sessions
   readonly #onFailed: (nodeKey: Hex, thrown: unknown) => void
-  /** Made ready while requests go past them. */
+  /** Being made ready, once for all that wait. */
+  readonly #openings = new Map<string, Promise<Opened>>()
+  /** Of these, the ones that requests go past meanwhile. */
   readonly #passed = new Set<string>()
 
   /** `onFailed` hears of what went wrong after nobody waited for it any more. */
@@ -27,26 +35,35 @@ export class Openings {
     this.#onFailed = onFailed
   }
 
-  /** The session with this exit, ready for a flow, or undefined when a request that has another should not wait for it. Rejects as {@link Sessions.with} does. */
-  async soon(place: Place, offer: SignedOffer): Promise<ConsumerSession | undefined> {
+  /** The session with this exit, or undefined when a request that has another should not wait for it. Rejects as {@link Sessions.with} does. */
+  async soon(place: Place, offer: SignedOffer, kind: FlowKind): Promise<ConsumerSession | undefined> {
     const { nodeKey } = offer.body
-    const key = keyOf(place, nodeKey)
+    const key = `${kind} ${keyOf(place, nodeKey)}`
     if (this.#passed.has(key)) return undefined
-    const opening = this.#open(place, offer)
+    const opening = this.#openings.get(key) ?? this.#begin(key, place, offer, kind)
     const here = new AbortController()
-    const session = await Promise.race([opening, pause(PATIENCE_MS, here.signal).then(() => undefined)]).finally(() => here.abort())
-    if (session !== undefined) return session
-    // One of several that waited for it tells what became of it.
+    const opened = await Promise.race([opening, pause(PATIENCE_MS, here.signal).then(() => undefined)]).finally(() => here.abort())
+    // Without a link, too: the flow that needs one finds out what is wrong, and knows what to do.
+    if (opened !== undefined) return opened.session
+    // One of those that waited tells what became of it.
     if (this.#passed.has(key)) return undefined
     this.#passed.add(key)
-    void opening.catch((thrown) => this.#onFailed(nodeKey, thrown)).finally(() => this.#passed.delete(key))
+    void opening
+      .then(({ trouble }) => trouble !== undefined && this.#onFailed(nodeKey, trouble))
+      .catch((thrown) => this.#onFailed(nodeKey, thrown))
+      .finally(() => this.#passed.delete(key))
     return undefined
   }
 
-  async #open(place: Place, offer: SignedOffer): Promise<ConsumerSession> {
+  #begin(key: string, place: Place, offer: SignedOffer, kind: FlowKind): Promise<Opened> {
+    const opening = this.#open(place, offer, kind).finally(() => this.#openings.delete(key))
+    this.#openings.set(key, opening)
+    return opening
+  }
+
+  async #open(place: Place, offer: SignedOffer, kind: FlowKind): Promise<Opened> {
     const session = await this.#sessions.with(place, offer)
-    // What goes wrong here goes wrong with the flow as well, which knows what to do about it.
-    await session.prepare(AbortSignal.timeout(LINK_LIMIT_MS)).catch(() => {})
-    return session
+    const prepared = session.prepare(kind, AbortSignal.timeout(LINK_LIMIT_MS))
+    return { session, trouble: await prepared.then(() => undefined).catch((thrown: unknown) => thrown) }
   }
 }

@@ -71,6 +71,9 @@ export interface SessionNeeds {
   onAway?(session: ConsumerSession): void
 }
 
+/** Carried with the application's socket by the thread that carries bytes, where there is one, or dialled as a stream: each needs links of its own. */
+export type FlowKind = 'carried' | 'dialled'
+
 export class ConsumerSession {
   readonly offer: SignedOffer
   readonly openedAtMs: number
@@ -338,16 +341,17 @@ export class ConsumerSession {
     }
   }
 
-  /** Whether a link is there for the next flow. */
-  get linked(): boolean {
-    return this.#pool.idle > 0 || this.#fast?.linked === true
+  /** Whether a link is there for the next flow of this kind. */
+  linked(kind: FlowKind): boolean {
+    const fast = kind === 'carried' ? this.#fast : undefined
+    return fast === undefined || fast.unable ? this.#pool.idle > 0 : fast.linked
   }
 
   /** Makes one where there is none: a handshake, through each hop before. */
-  async prepare(signal: AbortSignal): Promise<void> {
+  async prepare(kind: FlowKind, signal: AbortSignal): Promise<void> {
     if (this.closed !== undefined) throw this.closed
-    if (!this.linked) await this.#fast?.prepare(signal)
-    if (!this.linked) this.#pool.put(await this.#pool.fresh(this.#credentials, signal))
+    if (this.linked(kind) || (kind === 'carried' && (await this.#fast?.prepare(signal)))) return
+    if (this.#pool.idle === 0) this.#pool.put(await this.#pool.fresh(this.#credentials, signal))
   }
 
   /** Hands an application's socket over with its flow; see {@link FastFlows.carry}. */

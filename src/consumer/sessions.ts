@@ -20,7 +20,7 @@ import { lanesFrom, type Place, placeBefore, RELAY_PLACE } from './places.ts'
 import type { Routes } from './routes.ts'
 import { calledThrough, keyIn, keyOf, type Seat, serves } from './seats.ts'
 import type { Seen } from './seen.ts'
-import { ConsumerSession, type SessionNeeds } from './session.ts'
+import { ConsumerSession, type FlowKind, type SessionNeeds } from './session.ts'
 import { type Attempt, DIALLED, directly, linkThrough, type Peer, through, type Way, Ways } from './ways.ts'
 
 /** A goodbye that goes through another hop takes a round trip or two; who does not answer it is not waited for. */
@@ -123,11 +123,11 @@ export class Sessions {
     return this.holds(place, nodeKey) && !this.away(place, nodeKey)
   }
 
-  /** What a flow there waits for: 0 nothing, 1 a link, 2 a session as well, 3 a way to the node. */
-  stepsTo(place: Place, nodeKey: Hex): 0 | 1 | 2 | 3 {
-    if (this.away(place, nodeKey)) return 3
+  /** What a flow there waits for: 0 nothing, 1 a link, 2 a session as well; undefined while the way to the node is dead. */
+  stepsTo(place: Place, nodeKey: Hex, kind: FlowKind): 0 | 1 | 2 | undefined {
+    if (this.away(place, nodeKey)) return undefined
     if (!this.holds(place, nodeKey)) return 2
-    return this.#entries.get(keyOf(place, nodeKey))!.session!.linked ? 0 : 1
+    return this.#entries.get(keyOf(place, nodeKey))!.session!.linked(kind) ? 0 : 1
   }
 
   /** Whether a session with this node can be opened here without locking a deposit for it. */

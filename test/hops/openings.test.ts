@@ -3,15 +3,18 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseDestination } from '../../src/protocol/destination.ts'
+import { BywayError } from '../../src/protocol/errors.ts'
 import { origin } from '../attacks/world.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
-import { anyRoute, part, startConsumer, startProvider } from '../support/pair.ts'
+import { anyRoute, dialLoopback, part, startConsumer, startProvider } from '../support/pair.ts'
 import { contentOf, until } from '../transport/pair.ts'
 
 /** As long as a route of three hops may take; far above any patience. */
 const OPENING_MS = 4_000
 /** Far below that, however busy this machine is. */
 const AT_ONCE_MS = 2_000
+/** So long at least who failed once is left alone. */
+const LEFT_ALONE_MS = 1_200
 
 /** A provider that is quick, and one whose chain takes long to say that a root is open, or says that it is not. */
 async function world(t: TestContext, { refuses = false } = {}) {
@@ -24,7 +27,14 @@ async function world(t: TestContext, { refuses = false } = {}) {
       },
     },
   })
-  const [quick, slow] = [await startProvider({ chain }), await startProvider({ chain: slowChain, country: 'jp' })]
+  let asked = 0
+  let busy = false
+  const dial = async (host: string, port: number) => {
+    asked++
+    if (busy) throw new BywayError('PROVIDER_BUSY', 'no descriptors are left')
+    return dialLoopback(host, port)
+  }
+  const [quick, slow] = [await startProvider({ chain, dial }), await startProvider({ chain: slowChain, country: 'jp' })]
   const buyer = await startConsumer({ chain, offers: () => [quick.offer, slow.offer] })
   const server = await origin((socket) => socket.end('hello'))
   t.after(async () => {
@@ -34,16 +44,25 @@ async function world(t: TestContext, { refuses = false } = {}) {
     await server.close()
   })
   /** Which country a request came out in, and after how long. */
-  const use = async (parameters: object = {}) => {
+  const use = async (parameters: object = {}, port = server.port) => {
     const fromMs = performance.now()
-    const request = { destination: parseDestination('127.0.0.1', server.port), parameters: { ...anyRoute, ...parameters } }
+    const request = { destination: parseDestination('127.0.0.1', port), parameters: { ...anyRoute, ...parameters } }
     const { stream, route } = await buyer.consumer.dial(request, AbortSignal.timeout(60_000))
     assert.equal(String(await contentOf(stream)), 'hello')
     return { country: route.country, ms: performance.now() - fromMs }
   }
   const open = () => buyer.consumer.sessions().map(({ country }) => country)
   await use({ country: 'de' })
-  return { use, open }
+  return {
+    use,
+    open,
+    /** How often the quick one was asked for a flow. */
+    asked: () => asked,
+    /** From now on the quick one refuses flows. */
+    fill: () => {
+      busy = true
+    },
+  }
 }
 
 test('requests go past an exit that is being opened, and come to it when it is open', async (t) => {
@@ -65,7 +84,7 @@ test('a named session waits for the exit it drew, because it keeps it', async (t
   const { use } = await world(t)
   // The odds that all of them drew the same are one in 2^19.
   const names = Array.from({ length: 20 }, (_, i) => ({ sessionId: `s${i}` }))
-  const used = await Promise.all(names.map(use))
+  const used = await Promise.all(names.map((name) => use(name)))
   assert.deepEqual(new Set(used.map(({ country }) => country)), new Set(['de', 'jp']))
 })
 
@@ -87,4 +106,18 @@ test('one that cannot be opened is left alone for a while', async (t) => {
     await delay(50)
   }
   assert.deepEqual(open(), ['de'])
+})
+
+test('nobody goes past to an exit that failed of late', async (t) => {
+  const { use, asked, fill } = await world(t)
+  await use()
+  assert.equal(asked(), 2, 'positive control: who is well is gone past to')
+  fill()
+  // A destination that never answered there: the application is told why.
+  await assert.rejects(use({ country: 'de' }, 9), { code: 'PROVIDER_BUSY' })
+  const before = asked()
+  const uses = [use(), use(), use()]
+  await delay(LEFT_ALONE_MS)
+  assert.equal(asked(), before)
+  for (const { country } of await Promise.all(uses)) assert.equal(country, 'jp')
 })
