@@ -24,9 +24,7 @@ interface Opened {
 export class Openings {
   readonly #sessions: Sessions
   readonly #onFailed: (nodeKey: Hex, thrown: unknown) => void
-  /** Being made ready, once for all that wait. */
-  readonly #openings = new Map<string, Promise<Opened>>()
-  /** Of these, the ones that requests go past meanwhile. */
+  /** Made ready while requests go past them. */
   readonly #passed = new Set<string>()
 
   /** `onFailed` hears of what went wrong after nobody waited for it any more. */
@@ -40,7 +38,8 @@ export class Openings {
     const { nodeKey } = offer.body
     const key = `${kind} ${keyOf(place, nodeKey)}`
     if (this.#passed.has(key)) return undefined
-    const opening = this.#openings.get(key) ?? this.#begin(key, place, offer, kind)
+    // Each of several that wait makes a link of its own, which it is going to need.
+    const opening = this.#open(place, offer, kind)
     const here = new AbortController()
     const opened = await Promise.race([opening, pause(PATIENCE_MS, here.signal).then(() => undefined)]).finally(() => here.abort())
     // Without a link, too: the flow that needs one finds out what is wrong, and knows what to do.
@@ -53,12 +52,6 @@ export class Openings {
       .catch((thrown) => this.#onFailed(nodeKey, thrown))
       .finally(() => this.#passed.delete(key))
     return undefined
-  }
-
-  #begin(key: string, place: Place, offer: SignedOffer, kind: FlowKind): Promise<Opened> {
-    const opening = this.#open(place, offer, kind).finally(() => this.#openings.delete(key))
-    this.#openings.set(key, opening)
-    return opening
   }
 
   async #open(place: Place, offer: SignedOffer, kind: FlowKind): Promise<Opened> {
