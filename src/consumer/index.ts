@@ -185,9 +185,9 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
       try {
         const next = tries[at + 1]
         // Nobody waits for the one that was drawn while another is nearer to being ready; but a named session keeps the exit it gets.
-        const nearer = next !== undefined && distance(next, place, kind) < distance(offer, place, kind)
-        const hurries = nearer && !routes.named(parameters)
-        session = hurries ? await openings.soon(place, offer, kind) : await sessions.with(place, offer)
+        const nearer = () => next !== undefined && distance(next, place, kind) < distance(offer, place, kind)
+        const hurries = nearer() && !routes.named(parameters)
+        session = hurries ? await openings.soon(place, offer, kind, nearer) : await sessions.with(place, offer)
         if (session === undefined) {
           tries.push(offer)
           continue

@@ -33,17 +33,22 @@ export class Openings {
     this.#onFailed = onFailed
   }
 
-  /** The session with this exit, or undefined when a request that has another should not wait for it. Rejects as {@link Sessions.with} does. */
-  async soon(place: Place, offer: SignedOffer, kind: FlowKind): Promise<ConsumerSession | undefined> {
+  /**
+   * The session with this exit, or undefined when it takes long and another is `nearer` to being ready. Rejects as {@link Sessions.with} does.
+   */
+  async soon(place: Place, offer: SignedOffer, kind: FlowKind, nearer: () => boolean): Promise<ConsumerSession | undefined> {
     const { nodeKey } = offer.body
     const key = `${kind} ${keyOf(place, nodeKey)}`
     if (this.#passed.has(key)) return undefined
     // Each of several that wait makes a link of its own, which it is going to need.
     const opening = this.#open(place, offer, kind)
-    const here = new AbortController()
-    const opened = await Promise.race([opening, pause(PATIENCE_MS, here.signal).then(() => undefined)]).finally(() => here.abort())
-    // Without a link, too: the flow that needs one finds out what is wrong, and knows what to do.
-    if (opened !== undefined) return opened.session
+    do {
+      const here = new AbortController()
+      const opened = await Promise.race([opening, pause(PATIENCE_MS, here.signal).then(() => undefined)]).finally(() => here.abort())
+      // Without a link, too: the flow that needs one finds out what is wrong, and knows what to do.
+      if (opened !== undefined) return opened.session
+      // Others may have taken what the other one had.
+    } while (!nearer())
     // One of those that waited tells what became of it.
     if (this.#passed.has(key)) return undefined
     this.#passed.add(key)
