@@ -16,9 +16,9 @@ import { payable } from '../protocol/purse.ts'
 import { Answered } from './answered.ts'
 import type { OpenedDeposit } from './deposits.ts'
 import { createEntrance, type Grant } from './entrance/index.ts'
-import { Openings } from './openings.ts'
 import { exitPlace, type Place } from './places.ts'
 import type { Answers, Carried, Dialed, Dialer, DialRequest, Route, RouteParameters } from './proxy/index.ts'
+import { Readying } from './readying.ts'
 import { createRoutes, type RoutesNeeds } from './routes.ts'
 import type { ConsumerSession, FlowKind } from './session.ts'
 import { Sessions, type SessionsNeeds } from './sessions.ts'
@@ -132,7 +132,7 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
     observer.log(event, { provider: nodeKey, code, why: message })
   }
   const spares = new Spares(sessions, clock, notReady('no session in reserve'))
-  const openings = new Openings(sessions, notReady('exit not ready'))
+  const readying = new Readying(sessions, notReady('exit not ready'))
 
   /** What {@link withExit} would choose from for such requests, as far as it stands open. */
   async function decide(parameters: RouteParameters): Promise<Omit<Grant, 'key'> | undefined> {
@@ -187,7 +187,7 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
         // Nobody waits for the one that was drawn while another is nearer to being ready; but a named session keeps the exit it gets.
         const nearer = () => next !== undefined && distance(next, place, kind) < distance(offer, place, kind)
         const hurries = nearer() && !routes.named(parameters)
-        session = hurries ? await openings.soon(place, offer, kind, nearer) : await sessions.with(place, offer)
+        session = hurries ? await readying.soon(place, offer, kind, nearer) : await sessions.with(place, offer)
         if (session === undefined) {
           tries.push(offer)
           continue

@@ -4,16 +4,13 @@
 import type { Hex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
+import { IDLE_LIMIT_MS, KEPT_IDLE } from '../protocol/flow.ts'
 import { type MessageBody, PROTOCOL_VERSION } from '../protocol/messages.ts'
 import type { Link } from '../tunnel/index.ts'
 import { refusal } from './refusals.ts'
 
 /** A browser's burst of connections; more idle links only hold memory. */
 const MAX_IDLE = 32
-/** Longer than the pause between two clicks. A few stay: a page that is opened after a pause needs no handshakes, through each hop anew. */
-const IDLE_LIMIT_MS = 60_000
-/** What a browser opens to one site. */
-const KEPT_IDLE = 6
 const ATTACH_TIMEOUT_MS = 6_000
 /** Opening waits for the provider to ask the chain. */
 export const OPEN_TIMEOUT_MS = 15_000
@@ -32,10 +29,6 @@ export class LinkPool {
     this.#connect = connect
     this.#clock = clock
     this.#onUnknown = onUnknown
-  }
-
-  get size(): number {
-    return this.#all.size
   }
 
   /** Links that wait for a flow. */

@@ -2,7 +2,7 @@
  * Routes: which provider serves a request.
  *
  * The directory says who offers what was asked, best first; who is tried first is drawn, the better the likelier, and never the same twice in a row
- * while there is another. (While that one is made ready others serve: see openings.ts.) A named session stays with its provider while it lasts. A
+ * while there is another. (While that one is made ready others serve: see readying.ts.) A named session stays with its provider while it lasts. A
  * provider that failed is left alone for a while, longer each time. Nothing is ever chosen that was not asked for: no match is an error, not
  * another country.
  */

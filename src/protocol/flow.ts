@@ -60,6 +60,11 @@ export interface Outage {
 /** A line that comes back is used at once, one that stays away costs a packet now and then. */
 export const OUTAGE: Outage = { limitMs: RESUME_LIMIT_MS, againMs: 500 }
 
+/** A link that waits for a flow is closed after this long, which is longer than the pause between two clicks, but for {@link KEPT_IDLE}. */
+export const IDLE_LIMIT_MS = 60_000
+/** What a browser opens to one site: a page that is opened after a pause needs no handshakes, through each hop anew. */
+export const KEPT_IDLE = 6
+
 /** One end of a flow. Offsets are payload bytes since the flow began; they fit a number for 9 PB. */
 export interface FlowState {
   /** Put on a link, counted once. */

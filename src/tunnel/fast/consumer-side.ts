@@ -5,6 +5,7 @@
  * does, and the main thread hears of it only when something is left for it to decide: a link broke, or a count is wrong.
  */
 import { BywayError } from '../../protocol/errors.ts'
+import { IDLE_LIMIT_MS, KEPT_IDLE } from '../../protocol/flow.ts'
 import { encodeMessage, FLOW_PROTOCOLS, type Message } from '../../protocol/messages.ts'
 import { checkDone } from '../../protocol/purse.ts'
 import type { CarriedFlow, FlowEvents } from './carried-flow.ts'
@@ -15,10 +16,6 @@ import { Side, troubleOf, unexpected } from './side.ts'
 
 /** A browser's burst of connections, or a scraper's; more idle links only hold memory. */
 const MAX_IDLE = 256
-/** An idle link is closed after this long, but for a few: a page that is opened after a pause needs no handshakes, through each hop anew. */
-const IDLE_LIMIT_MS = 60_000
-/** What a browser opens to one site. */
-const KEPT_IDLE = 6
 
 /**
  * An application that was answered at once speaks at once, mostly: its first words go out with the request for its flow, in one packet. One that waits

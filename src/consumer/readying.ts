@@ -1,5 +1,5 @@
 /**
- * Openings: nobody waits long for an exit to be made ready while another is: for its session, and a link for the flow. Through several hops that takes
+ * Readying: nobody waits long for an exit to be made ready while another is: for its session, and a link for the flow. Through several hops that takes
  * seconds; it goes on, and is there for the next request.
  */
 import type { Hex } from '../protocol/bytes.ts'
@@ -21,7 +21,7 @@ interface Opened {
   trouble: unknown
 }
 
-export class Openings {
+export class Readying {
   readonly #sessions: Sessions
   readonly #onFailed: (nodeKey: Hex, thrown: unknown) => void
   /** Made ready while requests go past them. */
@@ -52,16 +52,25 @@ export class Openings {
     // One of those that waited tells what became of it.
     if (this.#passed.has(key)) return undefined
     this.#passed.add(key)
-    void opening
-      .then(({ trouble }) => trouble !== undefined && this.#onFailed(nodeKey, trouble))
-      .catch((thrown) => this.#onFailed(nodeKey, thrown))
-      .finally(() => this.#passed.delete(key))
+    void this.#tell(opening, nodeKey).finally(() => this.#passed.delete(key))
     return undefined
   }
 
   async #open(place: Place, offer: SignedOffer, kind: FlowKind): Promise<Opened> {
     const session = await this.#sessions.with(place, offer)
-    const prepared = session.prepare(kind, AbortSignal.timeout(LINK_LIMIT_MS))
-    return { session, trouble: await prepared.then(() => undefined).catch((thrown: unknown) => thrown) }
+    try {
+      await session.prepare(kind, AbortSignal.timeout(LINK_LIMIT_MS))
+      return { session, trouble: undefined }
+    } catch (thrown) {
+      return { session, trouble: thrown }
+    }
+  }
+
+  async #tell(opening: Promise<Opened>, nodeKey: Hex): Promise<void> {
+    const trouble = await opening.then(
+      (opened) => opened.trouble,
+      (thrown: unknown) => thrown,
+    )
+    if (trouble !== undefined) this.#onFailed(nodeKey, trouble)
   }
 }
