@@ -13,7 +13,7 @@ const DISK_MS = 3
 const ROUND_TRIP_MS = 8
 
 function world() {
-  let nowMs = 1_000
+  let nowMs = 1_000_000
   const sent: Statement[] = []
   const privateKey = randomBytes(32)
   const purse = newPurse({
@@ -44,6 +44,12 @@ function world() {
   return {
     payments,
     sent,
+    /** Bytes arrive. */
+    receive(bytes: bigint, afterMs = 0) {
+      nowMs += afterMs
+      purse.received += bytes
+      payments.changed()
+    },
     /** Bytes arrive, and are paid. */
     async arrive(bytes: bigint, afterMs: number) {
       nowMs += afterMs
@@ -57,14 +63,47 @@ function world() {
 
 test('a payment begins as early as the pace of the line, the disk and the way ask for, once they are known', async () => {
   const { payments, sent, arrive } = world()
-  assert.equal(payments.leadBytes, undefined)
+  assert.equal(payments.lead, undefined)
   await arrive(MIB, 0)
   for (let i = 0; i < 40; i++) await arrive(MIB, 10 - DISK_MS)
   assert.equal(sent.length, 41)
   assert.equal(sent.at(-1)!.down, 41n * MIB)
   // A tenth of a MiB a millisecond, for two writes and half a round trip.
   const expected = (Number(MIB) / 10) * (2 * DISK_MS + ROUND_TRIP_MS / 2)
-  const lead = Number(payments.leadBytes)
+  const lead = Number(payments.lead!.voucher)
   assert.ok(Math.abs(lead - expected) < expected / 100, `${lead} bytes, expected ${expected}`)
+  await payments.hold()
+})
+
+test('what is not ripe is paid soon, in one voucher with what came meanwhile; what is ripe at once', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const turns = async () => {
+    for (let i = 0; i < 10; i++) await Promise.resolve()
+  }
+  const { payments, sent, receive } = world()
+  // The pace becomes known: the first step is ripe.
+  receive(MIB)
+  await turns()
+  receive(MIB, 50)
+  await turns()
+  assert.equal(sent.length, 2)
+  const before = sent.at(-1)!.down
+  for (let i = 0; i < 9; i++) {
+    receive(MIB / 16n, 10)
+    t.mock.timers.tick(10)
+    await turns()
+  }
+  assert.equal(sent.length, 2, 'much less than a window is due')
+  t.mock.timers.tick(10)
+  await turns()
+  assert.equal(sent.length, 3)
+  assert.equal(sent.at(-1)!.down - before, (9n * MIB) / 16n)
+  // Three quarters of the window, on a line as slow as this one.
+  receive((WINDOW * 3n) / 4n, 200)
+  await turns()
+  assert.equal(sent.length, 4)
+  t.mock.timers.tick(1_000)
+  await turns()
+  assert.equal(sent.length, 4, 'nothing is due')
   await payments.hold()
 })

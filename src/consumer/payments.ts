@@ -8,14 +8,14 @@ import type { Clock } from '../protocol/clock.ts'
 import { asBywayError, type BywayError } from '../protocol/errors.ts'
 import type { Statement } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
-import { dueBytes, markSigned, nextStatement, type Purse, stepBytes } from '../protocol/purse.ts'
+import { dueBytes, isRipe, type LeadBytes, markSigned, nextStatement, type Purse } from '../protocol/purse.ts'
 import { signDigest, voucherDigest } from '../protocol/voucher.ts'
 import type { Vault } from '../wallet/vault.ts'
 import type { PayingChannel } from './deposits.ts'
 import { Lead } from './lead.ts'
 
-/** The last bytes of a burst are paid this soon: the provider's own last count needs about as long to come. */
-const FLUSH_MS = 15
+/** What is not worth a voucher of its own yet is paid this soon: ten times a second, as the provider tells what it has. */
+const SOON_MS = 100
 
 export interface PaymentNeeds {
   vault: Vault
@@ -50,16 +50,20 @@ export class Payments {
     return this.#signingBytes
   }
 
-  /** How many bytes before the window is used up a payment must begin; undefined before the first, when there may be no control link yet. */
-  get leadBytes(): bigint | undefined {
+  /** Undefined before the first payment, when there may be no control link yet. */
+  get lead(): LeadBytes | undefined {
     return this.#signedAtMs === 0 ? undefined : this.#lead.bytes(this.#needs.roundTripMs())
   }
 
-  /** Bytes moved or the provider's count came: pay at once if a step is due, else soon. */
+  /** Bytes moved or the provider's count came: paid at once when it is time, else soon. */
   changed(): void {
     if (this.#held) return
-    if (dueBytes(this.#account.purse) >= stepBytes(this.#account.purse)) this.#pay()
-    else this.#timer ??= setTimeout(() => this.#pay(), FLUSH_MS)
+    if (isRipe(this.#account.purse, this.lead)) this.#pay()
+    else this.#paySoon()
+  }
+
+  #paySoon(): void {
+    this.#timer ??= setTimeout(() => this.#pay(), SOON_MS)
   }
 
   #pay(): void {
@@ -70,8 +74,7 @@ export class Payments {
       .catch((thrown) => this.#needs.onError(asBywayError(thrown, 'DISK_FAILED')))
       .finally(() => {
         this.#signing = undefined
-        // A step may have come due in the last turn of the loop.
-        if (!this.#held && dueBytes(this.#account.purse) > 0n) this.#timer ??= setTimeout(() => this.#pay(), FLUSH_MS)
+        if (!this.#held && dueBytes(this.#account.purse) > 0n) this.#paySoon()
       })
   }
 
@@ -106,7 +109,7 @@ export class Payments {
       this.#signingBytes = 0n
       this.#needs.observer.count('vouchers')
       this.#needs.send({ sessionId, up, down, cumulative, signature })
-    } while (!this.#held && dueBytes(this.#account.purse) >= stepBytes(this.#account.purse))
+    } while (!this.#held && isRipe(this.#account.purse, this.lead))
   }
 
   /** Stops signing and waits for the voucher under way. */

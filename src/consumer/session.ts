@@ -296,7 +296,7 @@ export class ConsumerSession {
       ...needs,
       fresh: (signal) => this.#pool.fresh(this.#credentials, signal),
       untilPayment: () => {
-        const { signingBytes: signing, leadBytes: lead } = this.#payments
+        const { signingBytes: signing, lead } = this.#payments
         return promptBytes(this.#purse, { signing, lead })
       },
       onEnded: (inOrder, count) => this.#needs.observer.count('flows', count, { result: inOrder ? 'ok' : 'CONNECTION_RESET' }),

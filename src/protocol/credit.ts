@@ -1,9 +1,9 @@
 /**
  * The credit window: how much one side may have at risk with the other.
  *
- * 256 KiB with a stranger, then a quarter of what this counterparty has already paid, never more than 250 ms of traffic or 16 MiB. A
- * cheat has paid four times what it can take. What a counterparty still owes from before comes off its window, so taking the window,
- * leaving and returning yields nothing more. Spec: docs/protocol.md#credit-window.
+ * 256 KiB with a stranger, then a quarter of what this counterparty has already paid, never more than 16 MiB or 250 ms of traffic; where 250 ms
+ * are too short for a payment to come, twice what was lent when flows had to wait. A cheat has paid four times what it can take. What a counterparty
+ * still owes from before comes off its window, so taking the window, leaving and returning yields nothing more. Spec: docs/protocol.md#credit-window.
  */
 
 import { bytesWithin } from './price.ts'
@@ -12,19 +12,21 @@ import { bytesWithin } from './price.ts'
 export const STRANGER_WINDOW_BYTES = 256n * 1024n
 export const MAX_WINDOW_BYTES = 16n * 1024n * 1024n
 const PAID_DIVISOR = 4n
-/** Longest traffic at risk. Payment takes one round trip and two fsyncs, so this covers any path on Earth. */
+/** Longest traffic at risk, as far as payment comes within it: a round trip, two fsyncs, and what waits to be paid with it. */
 export const TRAFFIC_WINDOW_MS = 250
 
 // --- Our choices. Safe to change. ---
 /** A pause of a minute must not send a fast pair back to the start. */
 const REMEMBERED_BUCKETS = 240
+/** Whoever carries bytes says so at least this often. */
+const COUNTED_WITHIN_MS = 100
 
 export interface CreditInput {
   /** Bytes this counterparty has paid for, ever, across sessions. */
   paidBytes: bigint
   /** Bytes it owes from earlier sessions. */
   unpaidBytes: bigint
-  /** Most bytes carried in any {@link TRAFFIC_WINDOW_MS} of late; undefined where traffic is not yet known. */
+  /** {@link PeakRate.bytes}; undefined where traffic is not yet known. */
   peakBytes?: bigint | undefined
 }
 
@@ -46,13 +48,33 @@ export function boughtBytes(history: { paidBytes: bigint; paidUnits: bigint }, p
   return least(history.paidBytes, bytesWithin(history.paidUnits, 0n, pricePerGib) ?? history.paidBytes)
 }
 
-/** Remembers the most bytes carried in any quarter second of the last minute in which there was traffic. */
+/** Remembers the most bytes carried, or asked for, in any quarter second of the last minute in which there was traffic. */
 export class PeakRate {
   #buckets = new Map<number, bigint>()
+  #lastMs = Number.NEGATIVE_INFINITY
 
-  /** Adds bytes carried at `nowMs` (any monotonic clock). */
+  /** Adds bytes carried until `nowMs` (any monotonic clock), since the last were added: evenly, so that three counts do not become a quarter second. */
   add(nowMs: number, bytes: bigint): void {
     const bucket = Math.floor(nowMs / TRAFFIC_WINDOW_MS)
+    const sinceMs = Math.min(nowMs - this.#lastMs, COUNTED_WITHIN_MS)
+    const beforeMs = Math.round(sinceMs - (nowMs - bucket * TRAFFIC_WINDOW_MS))
+    this.#lastMs = nowMs
+    const before = beforeMs > 0 ? (bytes * BigInt(beforeMs)) / BigInt(Math.round(sinceMs)) : 0n
+    if (before > 0n) this.#put(bucket - 1, before)
+    this.#put(bucket, bytes - before)
+  }
+
+  /**
+   * Flows waited at `nowMs`, with `window` lent, for a payment that is there now: what was carried says how long payment takes, and nothing of what the
+   * line could carry. Twice as much is tried.
+   */
+  waited(nowMs: number, window: bigint): void {
+    const bucket = Math.floor(nowMs / TRAFFIC_WINDOW_MS)
+    const carried = this.#buckets.get(bucket) ?? 0n
+    this.#put(bucket, most(2n * window - carried, 0n))
+  }
+
+  #put(bucket: number, bytes: bigint): void {
     this.#buckets.set(bucket, (this.#buckets.get(bucket) ?? 0n) + bytes)
     if (this.#buckets.size > REMEMBERED_BUCKETS) {
       const oldest = this.#buckets.keys().next().value

@@ -4,7 +4,19 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { creditWindow, MAX_WINDOW_BYTES, PeakRate, STRANGER_WINDOW_BYTES } from './credit.ts'
 import { bytesWithin, numeratorOf, owed, unitsOf } from './price.ts'
-import { checkDone, dueBytes, markSigned, newPurse, nextStatement, onLost, onMeter, onPaid, promptBytes, tolerance } from './purse.ts'
+import {
+  checkDone,
+  dueBytes,
+  isRipe,
+  markSigned,
+  newPurse,
+  nextStatement,
+  onLost,
+  onMeter,
+  onPaid,
+  promptBytes,
+  tolerance,
+} from './purse.ts'
 import {
   acceptStatement,
   capBytes,
@@ -39,12 +51,30 @@ test('the window is a quarter of what was paid, at least 256 KiB, at most 16 MiB
 
 test('the peak is the most bytes of any quarter second, and is forgotten after a minute', () => {
   const peak = new PeakRate()
-  peak.add(0, 100n)
+  peak.add(100, 100n)
   peak.add(249, 100n)
-  peak.add(250, 150n)
+  peak.add(350, 150n)
   assert.equal(peak.bytes, 200n)
   for (let ms = 500; ms < 61_000; ms += 250) peak.add(ms, 10n)
   assert.equal(peak.bytes, 10n)
+})
+
+test('three counts of a tenth of a second each are no quarter second', () => {
+  // Always at the same pace: whatever the counts fall on, no window is wider than what really goes by.
+  for (let firstMs = 0; firstMs < 250; firstMs += 10) {
+    const peak = new PeakRate()
+    for (let ms = firstMs; ms < 5_000; ms += 100) peak.add(ms, 100_000n)
+    assert.ok(peak.bytes >= 250_000n && peak.bytes <= 251_000n, `${firstMs}: ${peak.bytes}`)
+  }
+})
+
+test('a burst after a pause is of the last tenth of a second at most', () => {
+  const peak = new PeakRate()
+  peak.add(0, 1n)
+  peak.add(1_050, 1_000n)
+  assert.equal(peak.bytes, 500n, 'half of it before the last quarter second began')
+  peak.add(1_050, 1_000n)
+  assert.equal(peak.bytes, 1_500n)
 })
 
 test('amounts are exact: sessions in any number cost what their bytes cost together, to the unit', () => {
@@ -261,17 +291,67 @@ test('what is paid on a provider’s word is bounded over the whole acquaintance
   )
 })
 
+/** Of a session in which `window` may be unpaid. */
+function purseOf(window: bigint) {
+  return newPurse({ base: 0n, pricePerGib: 1n, cap: 10n ** 12n, cumulative: 0n, paidBefore: 0n, disputedBefore: 0n, window })
+}
+
 test('the next payment waits as long as the rest of the window lasts until it has arrived, beside what a voucher under way pays for', () => {
   const window = MAX_WINDOW_BYTES
-  const purse = newPurse({ base: 0n, pricePerGib: 1n, cap: 10n ** 12n, cumulative: 0n, paidBefore: 0n, disputedBefore: 0n, window })
-  const prompt = (lead: bigint | undefined, signing = 0n) => promptBytes(purse, { signing, lead })
-  assert.equal(prompt(undefined), window / 2n, 'nobody knows how long a voucher takes')
+  const purse = purseOf(window)
+  const prompt = (voucher: bigint, inFlight = 0n, signing = 0n) => promptBytes(purse, { signing, lead: { voucher, inFlight } })
+  const unknown = (signing = 0n) => promptBytes(purse, { signing, lead: undefined })
+  assert.equal(unknown(), window / 2n, 'nobody knows how long a voucher takes')
   assert.equal(prompt(0n), (window * 3n) / 4n, 'a quarter is left whatever happens')
   assert.equal(prompt(window / 3n), window - window / 3n)
-  assert.equal(prompt(window), window / 2n, 'a slow line is paid for twice a window')
+  assert.equal(prompt(window), window / 2n, 'a slow disk is written to twice a window')
+  assert.equal(prompt(window / 2n, window / 4n), window / 4n, 'what is in flight was lent already')
+  assert.equal(prompt(window / 2n, window), window / 8n, 'but never less than a step')
   purse.received += window / 4n
-  assert.equal(prompt(undefined), window / 4n, 'a quarter is due already')
-  assert.equal(prompt(undefined, window / 4n), window / 2n, 'and is being paid')
+  assert.equal(unknown(), window / 4n, 'a quarter is due already')
+  assert.equal(unknown(window / 4n), window / 2n, 'and is being paid')
   purse.received += window
   assert.equal(prompt(0n), window / 8n, 'never less than a step')
+})
+
+test('what is due is paid when it is ripe: a step while little is known, then what the line asks for; uploads of a step always', () => {
+  const window = MAX_WINDOW_BYTES
+  const purse = purseOf(window)
+  const lead = { voucher: window / 3n, inFlight: window / 6n }
+  purse.received = window / 8n - 1n
+  assert.equal(isRipe(purse, undefined), false)
+  purse.received += 1n
+  assert.equal(isRipe(purse, undefined), true)
+  assert.equal(isRipe(purse, lead), false)
+  purse.received = window / 2n
+  assert.equal(isRipe(purse, lead), false)
+  purse.received += 1n
+  assert.equal(isRipe(purse, lead), true)
+  purse.received = 0n
+  purse.sent = window
+  assert.equal(isRipe(purse, lead), false, 'sent, and not delivered')
+  assert.equal(onMeter(purse, { up: window / 8n, down: 0n }), undefined)
+  assert.equal(isRipe(purse, lead), true)
+})
+
+test('a line is never left without a window, however far: what arrives until a voucher is there fits into what is left', () => {
+  // Bytes go by at a steady pace, a window is a quarter second of them, a voucher takes two disks and half a round trip, and bytes half a round trip.
+  const window = 2_500_000n
+  const perMs = 10_000
+  for (const [diskMs, roundTripMs] of [
+    [1, 1],
+    [10, 20],
+    [3, 100],
+    [5, 190],
+  ] as const) {
+    const purse = purseOf(window)
+    const goesBy = (ms: number) => BigInt(perMs * ms)
+    const lead = { voucher: goesBy(2 * diskMs + roundTripMs / 2), inFlight: goesBy(roundTripMs / 2) }
+    const due = promptBytes(purse, { signing: 0n, lead })
+    const lent = due + lead.inFlight + lead.voucher
+    assert.ok(lent <= window, `${diskMs} ms, ${roundTripMs} ms: ${lent} of ${window}`)
+    // Control: nearer lines pay less often.
+    if (roundTripMs === 1) assert.ok(due > (window * 7n) / 10n)
+    if (roundTripMs === 190) assert.ok(due < window / 4n)
+  }
 })

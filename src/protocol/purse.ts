@@ -140,15 +140,42 @@ export function stepBytes(purse: Purse): bigint {
   return most(purse.window / STEPS_PER_WINDOW, LEAST_STEP_BYTES)
 }
 
+/** What goes by, in bytes: while a voucher is on its way to the provider's disk, and between what the provider has lent and what has arrived. */
+export interface LeadBytes {
+  readonly voucher: bigint
+  readonly inFlight: bigint
+}
+
 /**
- * Bytes after which a payment waits no longer, where somebody else counts and is asked now and then: on the fastest lines a voucher a step would be
- * five hundred a second. What is left of the window then lasts until this voucher has arrived: a quarter, or as much as goes by meanwhile (`lead`) up
- * to half; half where that is not known. `signing`: due bytes that a voucher under way covers.
+ * Lent bytes after which a payment waits no longer. On a fast line a voucher a step would be hundreds a second, and nobody needs them: what is left of the
+ * window must last until this one has arrived, and of that the provider lent what is in flight already. A quarter is left whatever happens, and half is
+ * enough for disks that became slow because they are asked so often. At the end of a channel each step is paid: it must be left for another in time.
  */
-export function promptBytes(purse: Purse, { signing, lead }: { signing: bigint; lead: bigint | undefined }): bigint {
+function ripeBytes(purse: Purse, lead: LeadBytes | undefined): bigint {
   const { window } = purse
-  const left = most(window / 4n, least(lead ?? window, window / 2n))
-  return most(window - left - (dueBytes(purse) - signing), stepBytes(purse))
+  const limit = bytesWithin(purse.cap, purse.base, purse.pricePerGib)
+  if (limit !== undefined && limit - purse.paidUp - purse.paidDown < 2n * window) return stepBytes(purse)
+  const left = most(window / 4n, least(lead?.voucher ?? window, window / 2n))
+  return most(window - left - (lead?.inFlight ?? 0n), stepBytes(purse))
+}
+
+/** What the provider has lent, as far as it is known here: it may know of more than arrived. */
+function lentBytes(purse: Purse): bigint {
+  return most(dueBytes(purse), purse.statedUp + purse.statedDown - purse.paidUp - purse.paidDown)
+}
+
+/**
+ * Whether what is due is to be paid now, and not with what comes soon. A step is while little is known of the line, and so is one of uploads: they are
+ * told when the provider has lent much of its window for them.
+ */
+export function isRipe(purse: Purse, lead: LeadBytes | undefined): boolean {
+  const step = stepBytes(purse)
+  return lentBytes(purse) >= (lead === undefined ? step : ripeBytes(purse, lead)) || payable(purse).up - purse.paidUp >= step
+}
+
+/** Bytes until then, where somebody else counts and is asked now and then. `signing`: due bytes that a voucher under way covers. */
+export function promptBytes(purse: Purse, { signing, lead }: { signing: bigint; lead: LeadBytes | undefined }): bigint {
+  return most(ripeBytes(purse, lead) - (dueBytes(purse) - signing), stepBytes(purse))
 }
 
 /**

@@ -58,6 +58,8 @@ export interface FlowsNeeds extends Omit<ExitNeeds, 'budget'> {
   outage: Outage
   /** A flow was given up: the consumer must hear, over the control link, what it carried. */
   lost(flowId: number, totals: Totals): void
+  /** The last flow is over. */
+  onQuiet(): void
 }
 
 type Ask = { flowId: number; dial(signal: AbortSignal): Promise<Duplex> }
@@ -187,6 +189,7 @@ export class Flows {
     const flow = this.#live.get(flowId)
     if (flow !== undefined) this.#noLongerWaits(flow)
     this.#live.delete(flowId)
+    if (this.#live.size === 0) this.#needs.onQuiet()
   }
 
   #onSuspended(flowId: number, error: BywayError): void {

@@ -144,6 +144,7 @@ export class ProviderSession {
       gate: (direction, bytes, signal) => this.#take(direction, bytes, signal),
       giveBack: (direction, bytes) => this.#giveBack(direction, bytes),
       lost,
+      onQuiet: () => this.refresh(),
     })
     const plane = needs.plane?.()
     if (plane === undefined) return
@@ -197,11 +198,14 @@ export class ProviderSession {
 
   /** For a flow that is carried here: what the other thread has not used of its lease comes back first. */
   #take(direction: Direction, bytes: number, signal: AbortSignal): true | Promise<void> {
-    if (this.#fast === undefined || this.#gate.held) return this.#gate.take(direction, bytes, signal)
-    this.#fast.lease.revoke()
-    this.refresh()
+    const shared = this.#fast !== undefined && !this.#gate.held
+    if (shared) {
+      this.#fast.lease.revoke()
+      this.refresh()
+    }
     const granted = this.#gate.take(direction, bytes, signal)
-    this.#lend()
+    if (granted !== true) this.#telling.stopped(this.till)
+    if (shared) this.#lend()
     return granted
   }
 
@@ -211,6 +215,7 @@ export class ProviderSession {
     const bytes = this.#collect()
     // What was called a download an instant ago may turn out to be an upload: no byte more, but the consumer pays for it only once it hears so.
     if (bytes > 0n || this.till.up > up) this.#onCarried(bytes)
+    if (this.#waiting || this.flows === 0) this.#telling.stopped(this.till)
   }
 
   #collect(): bigint {
@@ -310,7 +315,11 @@ export class ProviderSession {
     if (bytes > 0n) this.#peak.add(this.#needs.clock.nowMs(), bytes)
     this.#telling.told(this.till)
     if (this.#fast !== undefined) this.#tellAt(this.#fast.flows.session.meter)
-    this.#control.send('meter', { sessionId: this.id, up: this.till.up, down: this.till.down })
+    this.#control.together(() => {
+      // What is paid first: it says how much may be counted beyond it.
+      this.#acknowledging.flush()
+      this.#control.send('meter', { sessionId: this.id, up: this.till.up, down: this.till.down })
+    })
   }
 
   /** A message on the control link, after the session was opened. */
@@ -366,10 +375,16 @@ export class ProviderSession {
         this.#pending = undefined
         await recordStatement(this.#needs, this.channel, this.till, statement)
         this.#needs.observer.count('vouchers')
+        // What was carried meanwhile says how wide the window may be.
+        if (this.#waiting) this.#peak.waited(this.#needs.clock.nowMs(), this.till.window)
+        this.refresh()
         acceptStatement(this.till, statement, this.window())
+        this.#telling.paid(this.till)
         this.#stall.end()
         // Said before it is used: what flows that waited carry now is counted to the consumer at once, and must not be more than it heard of.
         this.#acknowledging.durable(statement, this.till.window)
+        // The consumer may leave the channel once it knows that this much is paid.
+        if (nearlyUsed(this.till)) this.#acknowledging.flush()
         this.#gate.release()
         this.#lend()
       }

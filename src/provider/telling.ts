@@ -4,32 +4,41 @@
  */
 import type { Clock } from '../protocol/clock.ts'
 import type { Statement } from '../protocol/messages.ts'
+import { PACE_WEIGHT, Pace } from '../protocol/pace.ts'
 import type { Till } from '../protocol/till.ts'
 
-/** The consumer learns how much was uploaded this often at least, while bytes move: it pays by it. Downloads it counts itself. */
+/** So much of the window is worth a word of its own. */
 const STEPS_PER_WINDOW = 8n
 const LEAST_STEP_BYTES = 16n * 1024n
-/** After the last uploaded byte of a burst the final count leaves this soon, so that the last voucher follows at once. */
-const FLUSH_MS = 20
-/** All else is told this often. */
-const EVERY_MS = 100
+/** Whatever there is to tell is told this soon. */
+const EVERY_MS = 150
+/** What is paid goes with the totals while bytes move; alone when there is nothing to tell of those. */
+const ALONE_MS = 200
+/** So fast that more than half a window goes by meanwhile, half is told: each word is a voucher. */
+const LEAST_MS = 25
 
-/** A part of the window, and no less than is worth a word. */
-function stepOf({ window }: Pick<Till, 'window'>, stepsPerWindow: bigint): bigint {
-  const step = window / stepsPerWindow
-  return step > LEAST_STEP_BYTES ? step : LEAST_STEP_BYTES
-}
+const least = (a: bigint, b: bigint) => (a < b ? a : b)
+const most = (a: bigint, b: bigint) => (a > b ? a : b)
+const stepOf = ({ window }: Pick<Till, 'window'>): bigint => most(window / STEPS_PER_WINDOW, LEAST_STEP_BYTES)
 
-/** Decides when the totals of a till are told. Whoever tells them says so with {@link told}. */
+/**
+ * Decides when the totals of a till are told. Whoever tells them says so with {@link told}, and with {@link paid} when a voucher came.
+ *
+ * The consumer counts downloads itself; uploads it pays for when it hears of them, which must be while what is left of the window lasts until its voucher
+ * is here. How long that takes is measured.
+ */
 export class Telling {
   readonly #clock: Clock
   readonly #tell: () => void
   /** Uploads the consumer has heard of. */
   #toldUp = 0n
-  /** Since when bytes were carried that it has not heard of. */
-  #unsaidSinceMs: number | undefined
+  #toldAtMs = 0
+  readonly #pace = new Pace()
+  /** From the word that uploads were carried to the voucher for them, of late. */
+  #untilPaidMs: number | undefined
+  /** Told, and not paid yet. */
+  #waiting: { readonly up: bigint; readonly sinceMs: number } | undefined
   #timer: NodeJS.Timeout | undefined
-  #waitMs = EVERY_MS
 
   constructor(clock: Clock, tell: () => void) {
     this.#clock = clock
@@ -38,35 +47,52 @@ export class Telling {
 
   /** Bytes were put into the till. */
   carried(till: Till): void {
-    const nowMs = this.#clock.nowMs()
-    this.#unsaidSinceMs ??= nowMs
-    const overdue = nowMs - this.#unsaidSinceMs >= EVERY_MS
-    if (overdue || till.up - this.#toldUp >= stepOf(till, STEPS_PER_WINDOW)) this.#tell()
-    else this.#within(till.up > this.#toldUp ? FLUSH_MS : EVERY_MS)
+    if (till.up - this.#toldUp >= this.#ripeBytes(till)) this.#tell()
+    else this.#timer ??= setTimeout(this.#tell, EVERY_MS)
   }
 
-  #within(ms: number): void {
-    if (this.#timer !== undefined && ms === this.#waitMs) {
-      this.#timer.refresh()
-      return
-    }
-    clearTimeout(this.#timer)
-    this.#waitMs = ms
-    this.#timer = setTimeout(this.#tell, ms)
+  /** Nothing more is carried until a payment comes, or at all: uploads that were not told yet are told now. */
+  stopped(till: Till): void {
+    if (till.up > this.#toldUp) this.#tell()
   }
 
-  /** Further uploads after which it is time, where somebody else counts and is asked now and then: when half a window waits to be heard of. */
+  /** What goes by until a payment is there that is asked for now; undefined while too little is known. */
+  get #leadBytes(): bigint | undefined {
+    return this.#untilPaidMs === undefined ? undefined : this.#pace.bytesIn(this.#untilPaidMs)
+  }
+
+  /** Uploads that are told without waiting for more; a quarter of the window is left whatever happens. */
+  #ripeBytes(till: Till): bigint {
+    const { window } = till
+    return most(window - most(window / 4n, this.#leadBytes ?? window), stepOf(till))
+  }
+
+  /** Further uploads after which it is time, where somebody else counts and is asked now and then. */
   promptBytes(till: Till): bigint {
-    const half = stepOf(till, 2n) - (till.up - this.#toldUp)
-    const least = stepOf(till, STEPS_PER_WINDOW)
-    return half > least ? half : least
+    const half = till.window / 2n
+    const atLeast = this.#leadBytes === undefined ? half : least(this.#pace.bytesIn(LEAST_MS)!, half)
+    return most(most(this.#ripeBytes(till), atLeast) - (till.up - this.#toldUp), stepOf(till))
   }
 
   /** The totals of this till were told. */
   told(till: Till): void {
     this.stop()
+    const nowMs = this.#clock.nowMs()
+    const bytes = till.up - this.#toldUp
+    // Fewer than before: it is another till, of the channel the session moved to.
+    if (bytes < 0n) this.#waiting = undefined
+    else this.#pace.moved(bytes, nowMs - this.#toldAtMs)
+    if (bytes >= stepOf(till)) this.#waiting ??= { up: till.up, sinceMs: nowMs }
+    this.#toldAtMs = nowMs
     this.#toldUp = till.up
-    this.#unsaidSinceMs = undefined
+  }
+
+  /** A voucher is durable. */
+  paid(till: Till): void {
+    if (this.#waiting === undefined || till.paidUp < this.#waiting.up) return
+    const tookMs = this.#clock.nowMs() - this.#waiting.sinceMs
+    this.#waiting = undefined
+    this.#untilPaidMs = this.#untilPaidMs === undefined ? tookMs : this.#untilPaidMs + PACE_WEIGHT * (tookMs - this.#untilPaidMs)
   }
 
   stop(): void {
@@ -93,8 +119,8 @@ export class Acknowledging {
   durable(statement: Statement, window: bigint): void {
     this.#waiting = { statement, window }
     const sinceMs = this.#clock.nowMs() - this.#toldAtMs
-    if (window !== this.#toldWindow || sinceMs >= EVERY_MS) this.flush()
-    else this.#timer ??= setTimeout(() => this.flush(), EVERY_MS - sinceMs)
+    if (window !== this.#toldWindow || sinceMs >= ALONE_MS) this.flush()
+    else this.#timer ??= setTimeout(() => this.flush(), ALONE_MS - sinceMs)
   }
 
   /** Says now what is still to be said. */

@@ -20,6 +20,7 @@ function world(mostWaiting: number, limitMs: number) {
     observer: silent,
     gate: () => true,
     giveBack: () => {},
+    onQuiet() {},
     lost: (flowId) => lost.push(flowId),
     dialler: {
       dial: async () => {

@@ -35,6 +35,7 @@ function world(mostWaiting: number) {
     giveBack: (direction, bytes) => {
       carried[direction] -= Number(bytes)
     },
+    onQuiet() {},
     lost: (flowId, totals) => lost.push([flowId, totals]),
     dialler: {
       dial: async () => {

@@ -16,10 +16,10 @@ import { SocketCarrier } from './socket-carrier.ts'
 import { Waiters } from './waiters.ts'
 
 /**
- * The other thread looks at the meter this soon after a byte. A window lasts 250 ms, and on a line so fast that half of it goes by sooner the other
- * thread is told at that moment: oftener only makes more vouchers, each of which is signed, written down, checked and answered.
+ * The other thread looks at the meter this soon after a byte. Where a payment cannot wait for that, the other thread said at which count it wants to be
+ * told: oftener only wakes it, and there may be dozens of sessions.
  */
-const TELL_AFTER_MS = 40
+const TELL_AFTER_MS = 100
 /** After the end of the last flow sooner: what it carried is still to be paid before the session says goodbye. */
 const TELL_OF_END_MS = 15
 
@@ -46,13 +46,15 @@ export abstract class Side {
   /** How flows ended since the other thread was last told. */
   #results = new Map<string, number>()
   #telling: Timer | undefined
+  /** Uploads that the other thread was told of. */
+  #toldUp = 0n
 
   constructor(session: number, shared: SharedArrayBuffer, carrying: Carrying) {
     this.session = session
     this.carrying = carrying
     this.meter = new Meter(shared)
     this.#budget = new KeptBudget(this.meter)
-    this.waiters = new Waiters(this.meter, carrying.thread.loop)
+    this.waiters = new Waiters(this.meter, carrying.thread.loop, () => this.#onStopped())
   }
 
   protected abstract readonly side: 'consumer' | 'provider'
@@ -135,8 +137,16 @@ export abstract class Side {
     this.#telling = loop.after(ms, () => this.#tell())
   }
 
+  /** Flows wait for a payment. For uploads it comes when the consumer hears of them, and nobody has told it yet. */
+  #onStopped(): void {
+    if (this.meter.up === this.#toldUp) return
+    this.carrying.thread.loop.cancel(this.#telling)
+    this.#tell()
+  }
+
   #tell(): void {
     this.#telling = undefined
+    this.#toldUp = this.meter.up
     for (const [result, count] of this.#results) this.carrying.say({ say: 'ended', session: this.session, result, count })
     this.#results.clear()
     this.carrying.say({ say: 'counted', session: this.session })

@@ -21,10 +21,13 @@ export class Waiters {
   #woken = new Map<Waiter, number>()
   readonly #meter: Meter
   readonly #loop: Pick<Loop, 'again'>
+  readonly #onStopped: () => void
 
-  constructor(meter: Meter, loop: Pick<Loop, 'again'>) {
+  /** `onStopped`: the first of them waits. */
+  constructor(meter: Meter, loop: Pick<Loop, 'again'>, onStopped: () => void = () => {}) {
     this.#meter = meter
     this.#loop = loop
+    this.#onStopped = onStopped
   }
 
   /**
@@ -35,9 +38,13 @@ export class Waiters {
     const hadSome = waiter.progress > (this.#woken.get(waiter) ?? Number.POSITIVE_INFINITY)
     this.#waiting.delete(waiter)
     this.#behind.delete(waiter)
+    const first = this.#waiting.size + this.#behind.size === 0
     ;(hadSome ? this.#behind : this.#waiting).add(waiter)
     this.#meter.setWaiting(true)
-    if (this.#meter.room(bytes) < bytes) return
+    if (this.#meter.room(bytes) < bytes) {
+      if (first) this.#onStopped()
+      return
+    }
     this.#leave(waiter)
     this.#loop.again(waiter)
   }
