@@ -84,6 +84,11 @@ export class Control {
     return this.#rejoining !== undefined
   }
 
+  /** Since the provider last said something, here or on a flow link. */
+  get unheardMs(): number {
+    return this.#needs.clock.nowMs() - this.#lastHeardMs
+  }
+
   /** Of the last ping that was answered. */
   get roundTripMs(): number | undefined {
     return this.#roundTripMs

@@ -20,6 +20,8 @@ export class LinkPool {
   readonly #idle: { link: Link; timer: NodeJS.Timeout }[] = []
   /** Since when each link is there, in Unix milliseconds. */
   readonly #all = new Map<Link, number>()
+  /** Links that are being made, and since when. */
+  readonly #making = new Map<AbortController, number>()
   readonly #clock: Clock
   readonly #onUnknown: (error: BywayError) => void
   #closed = false
@@ -45,8 +47,22 @@ export class LinkPool {
     return this.fresh(session, signal)
   }
 
-  /** A new link attached to the session. */
+  /** A new link attached to the session; begun again when the way it was made over is given up for another. */
   async fresh(session: { sessionId: Hex; token: Hex }, signal: AbortSignal): Promise<Link> {
+    for (;;) {
+      const attempt = new AbortController()
+      this.#making.set(attempt, this.#clock.nowMs())
+      try {
+        return await this.#make(session, AbortSignal.any([signal, attempt.signal]))
+      } catch (thrown) {
+        if (!attempt.signal.aborted || signal.aborted || this.#closed) throw thrown
+      } finally {
+        this.#making.delete(attempt)
+      }
+    }
+  }
+
+  async #make(session: { sessionId: Hex; token: Hex }, signal: AbortSignal): Promise<Link> {
     const link = await this.#connect(signal)
     if (this.#closed) {
       link.destroy()
@@ -92,8 +108,9 @@ export class LinkPool {
     })
   }
 
-  /** The way that links took before this moment is dead: flows on them look for other links, and idle ones are not used any more. */
+  /** The way that links took before this moment is dead: flows on them look for other links, and neither idle ones nor those being made are used. */
   cut(beforeMs: number): void {
+    for (const [attempt, sinceMs] of this.#making) if (sinceMs <= beforeMs) attempt.abort()
     for (const [link, sinceMs] of this.#all) {
       if (sinceMs <= beforeMs) link.destroy(new BywayError('PROVIDER_LOST', 'the way to the provider is dead'))
     }

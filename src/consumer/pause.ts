@@ -11,3 +11,10 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) done()
   })
 }
+
+/** What the work comes to, or undefined when that takes longer, or when `signal` says that nobody waits any more. */
+export async function within<T>(work: Promise<T>, ms: number, signal?: AbortSignal): Promise<T | undefined> {
+  const done = new AbortController()
+  const over = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal])
+  return Promise.race([work, pause(ms, over).then(() => undefined)]).finally(() => done.abort())
+}

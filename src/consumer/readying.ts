@@ -4,7 +4,7 @@
  */
 import type { Hex } from '../protocol/bytes.ts'
 import type { SignedOffer } from '../protocol/offer.ts'
-import { pause } from './pause.ts'
+import { within } from './pause.ts'
 import type { Place } from './places.ts'
 import { keyOf } from './seats.ts'
 import type { ConsumerSession, FlowKind } from './session.ts'
@@ -43,8 +43,7 @@ export class Readying {
     // Each of several that wait makes a link of its own, which it is going to need.
     const opening = this.#open(place, offer, kind)
     do {
-      const here = new AbortController()
-      const opened = await Promise.race([opening, pause(PATIENCE_MS, here.signal).then(() => undefined)]).finally(() => here.abort())
+      const opened = await within(opening, PATIENCE_MS)
       // Without a link, too: the flow that needs one finds out what is wrong, and knows what to do.
       if (opened !== undefined) return opened.session
       // Others may have taken what the other one had.

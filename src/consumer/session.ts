@@ -289,6 +289,10 @@ export class ConsumerSession {
     return this.#control.roundTripMs
   }
 
+  get unheardMs(): number {
+    return this.#control.unheardMs
+  }
+
   #newFastFlows(needs: FlowsNeeds): FastFlows | undefined {
     const plane = this.#needs.plane?.()
     if (plane === undefined) return undefined

@@ -16,6 +16,7 @@ import { Budget } from './budget.ts'
 import type { Deposits } from './deposits.ts'
 import { independent } from './diversity.ts'
 import { Faults, isGarbled } from './faults.ts'
+import { within } from './pause.ts'
 import { lanesFrom, type Place, placeBefore, RELAY_PLACE } from './places.ts'
 import type { Routes } from './routes.ts'
 import { calledThrough, keyIn, keyOf, type Seat, serves } from './seats.ts'
@@ -34,6 +35,8 @@ const WATCH_MS = 1_000
 const MAX_HOPS_TRIED = 3
 /** A hop that has not reached the next by then, and four of its own round trips more, is passed over for another. */
 const HESITATION_MS = 2_500
+/** A node that carries flows is heard twice a second. */
+const UNHEARD_MS = 1_000
 /** Our own impatience is told as the application's, and a hop that forgot its session says nothing of those it carried. */
 const NOT_OF_THE_NEXT: ReadonlySet<ErrorCode> = new Set(['CONNECTION_RESET', 'SESSION_UNKNOWN'])
 
@@ -110,6 +113,25 @@ export class Sessions {
   /** The number of the session that is open here, and not away, in the thread that carries bytes. */
   numberOf(place: Place, nodeKey: Hex): number | undefined {
     return this.stands(place, nodeKey) ? this.#entries.get(keyOf(place, nodeKey))!.session!.number : undefined
+  }
+
+  /**
+   * Whether this node does not answer: somewhere, and not because of a node before it that does not; or nothing was heard of it either since a route fell
+   * silent that it is on.
+   */
+  #isSilent(nodeKey: Hex): boolean {
+    const onSilentRoute = ({ via }: Entry): boolean =>
+      [...via].some(([key, { offer }]) => {
+        const earlier = this.#entries.get(key)
+        if (offer.body.nodeKey === nodeKey) return (earlier?.session?.unheardMs ?? 0) > UNHEARD_MS
+        return earlier !== undefined && onSilentRoute(earlier)
+      })
+    return [...this.#entries.values()].some((entry) => {
+      if (entry.session?.away !== true) return false
+      const { offer, carriedBy } = entry
+      if (offer.body.nodeKey !== nodeKey) return onSilentRoute(entry)
+      return carriedBy === undefined || !this.away(carriedBy.place, carriedBy.offer.body.nodeKey)
+    })
   }
 
   /** Whether a session with this provider is open here, away or not. */
@@ -311,29 +333,60 @@ export class Sessions {
     this.#needs.observer.log('provider failed', { provider: nodeKey, code, why })
   }
 
-  /** Sessions at the place before, best first, each opened when it is asked for. Throws what stood in the way of the last when there is none. */
+  /**
+   * Sessions at the place before, best first, each opened when it is asked for; one that takes long to open comes after the others. Throws what stood in
+   * the way of the last when there is none.
+   */
   async *#hopsBefore(place: Place, entry: Entry, signal: AbortSignal): AsyncGenerator<Hop> {
     let found = 0
     let last: BywayError | undefined
-    for (const seat of await this.#seatsBefore(place, entry)) {
+    const slow: { seat: Seat; opening: Promise<ConsumerSession> }[] = []
+    const failed = ({ offer }: Seat, thrown: unknown) => {
+      last = asBywayError(thrown)
+      if (this.blames(last)) this.#failed(offer, last.code, last.message)
+    }
+    const seats = await this.#seatsBefore(place, entry)
+    const later = new Set<Seat>()
+    // The list grows while it is read.
+    for (const seat of seats) {
       if (found === MAX_HOPS_TRIED || signal.aborted || this.#closing) break
+      // Whoever does not answer at one place hardly does at another. It may have fallen silent while others were tried.
+      if (!later.has(seat) && this.#isSilent(seat.offer.body.nodeKey)) {
+        later.add(seat)
+        seats.push(seat)
+        continue
+      }
       // Routes that began meanwhile may have changed what fits.
       const after = [entry.offer, ...entry.after]
       if (!this.#free(seat, place, after)) continue
       const key = keyIn(seat)
       const before = entry.via.has(key)
       entry.via.set(key, seat)
+      const opening = this.with(seat.place, seat.offer, after)
       try {
-        const session = await this.with(seat.place, seat.offer, after)
+        const session = await within(opening, HESITATION_MS, signal)
+        if (session === undefined) {
+          if (!before) entry.via.delete(key)
+          slow.push({ seat, opening })
+          opening.catch((thrown) => failed(seat, thrown))
+          continue
+        }
         found++
         this.#routes.worked(seat.offer.body.nodeKey)
         yield { ...seat, session }
         if (session.forgotten) yield { ...seat, session: await this.with(seat.place, seat.offer, after) }
       } catch (thrown) {
         if (!before) entry.via.delete(key)
-        last = asBywayError(thrown)
-        if (this.blames(last)) this.#failed(seat.offer, last.code, last.message)
+        failed(seat, thrown)
       }
+    }
+    for (const { seat, opening } of slow) {
+      if (found === MAX_HOPS_TRIED || signal.aborted || this.#closing) break
+      const session = await opening.catch(() => undefined)
+      if (session === undefined || !this.#free(seat, place, [entry.offer, ...entry.after])) continue
+      entry.via.set(keyIn(seat), seat)
+      found++
+      yield { ...seat, session }
     }
     if (found > 0) return
     // Nobody was asked: all that would fit serve on routes that stand, and on both at once they would not be independent.
