@@ -84,9 +84,9 @@ export class Control {
     return this.#rejoining !== undefined
   }
 
-  /** Since the provider last said something, here or on a flow link. */
-  get unheardMs(): number {
-    return this.#needs.clock.nowMs() - this.#lastHeardMs
+  /** For how long it has been asked for a sign of life and gave none; 0 when it answered. */
+  get unansweredMs(): number {
+    return this.#lastHeardMs >= this.#askedMs ? 0 : this.#needs.clock.nowMs() - this.#askedMs
   }
 
   /** Of the last ping that was answered. */

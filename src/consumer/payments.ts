@@ -14,7 +14,7 @@ import type { Vault } from '../wallet/vault.ts'
 import type { PayingChannel } from './deposits.ts'
 import { Lead } from './lead.ts'
 
-/** What is not worth a voucher of its own yet is paid this soon: ten times a second, as the provider tells what it has. */
+/** What is not worth a voucher of its own yet is paid this soon, counted from when it was told here. */
 const SOON_MS = 100
 
 export interface PaymentNeeds {

@@ -289,8 +289,8 @@ export class ConsumerSession {
     return this.#control.roundTripMs
   }
 
-  get unheardMs(): number {
-    return this.#control.unheardMs
+  get unansweredMs(): number {
+    return this.#control.unansweredMs
   }
 
   #newFastFlows(needs: FlowsNeeds): FastFlows | undefined {

@@ -16,6 +16,7 @@ import { Budget } from './budget.ts'
 import type { Deposits } from './deposits.ts'
 import { independent } from './diversity.ts'
 import { Faults, isGarbled } from './faults.ts'
+import { OPEN_TIMEOUT_MS } from './links.ts'
 import { within } from './pause.ts'
 import { lanesFrom, type Place, placeBefore, RELAY_PLACE } from './places.ts'
 import type { Routes } from './routes.ts'
@@ -35,8 +36,8 @@ const WATCH_MS = 1_000
 const MAX_HOPS_TRIED = 3
 /** A hop that has not reached the next by then, and four of its own round trips more, is passed over for another. */
 const HESITATION_MS = 2_500
-/** A node that carries flows is heard twice a second. */
-const UNHEARD_MS = 1_000
+/** On a route that fell silent, whoever answers is not the reason: most answer within this. */
+const UNANSWERED_MS = 1_000
 /** Our own impatience is told as the application's, and a hop that forgot its session says nothing of those it carried. */
 const NOT_OF_THE_NEXT: ReadonlySet<ErrorCode> = new Set(['CONNECTION_RESET', 'SESSION_UNKNOWN'])
 
@@ -116,14 +117,14 @@ export class Sessions {
   }
 
   /**
-   * Whether this node does not answer: somewhere, and not because of a node before it that does not; or nothing was heard of it either since a route fell
-   * silent that it is on.
+   * Whether this node does not answer: somewhere, and not because of a node before it that does not; or it is on a route that fell silent and was asked
+   * itself, too, without an answer so far.
    */
   #isSilent(nodeKey: Hex): boolean {
     const onSilentRoute = ({ via }: Entry): boolean =>
       [...via].some(([key, { offer }]) => {
         const earlier = this.#entries.get(key)
-        if (offer.body.nodeKey === nodeKey) return (earlier?.session?.unheardMs ?? 0) > UNHEARD_MS
+        if (offer.body.nodeKey === nodeKey) return (earlier?.session?.unansweredMs ?? 0) > UNANSWERED_MS
         return earlier !== undefined && onSilentRoute(earlier)
       })
     return [...this.#entries.values()].some((entry) => {
@@ -340,7 +341,7 @@ export class Sessions {
   async *#hopsBefore(place: Place, entry: Entry, signal: AbortSignal): AsyncGenerator<Hop> {
     let found = 0
     let last: BywayError | undefined
-    const slow: { seat: Seat; opening: Promise<ConsumerSession> }[] = []
+    const slow = new Map<Seat, Promise<Seat | undefined>>()
     const failed = ({ offer }: Seat, thrown: unknown) => {
       last = asBywayError(thrown)
       if (this.blames(last)) this.#failed(offer, last.code, last.message)
@@ -349,7 +350,7 @@ export class Sessions {
     const later = new Set<Seat>()
     // The list grows while it is read.
     for (const seat of seats) {
-      if (found === MAX_HOPS_TRIED || signal.aborted || this.#closing) break
+      if (found + slow.size === MAX_HOPS_TRIED || signal.aborted || this.#closing) break
       // Whoever does not answer at one place hardly does at another. It may have fallen silent while others were tried.
       if (!later.has(seat) && this.#isSilent(seat.offer.body.nodeKey)) {
         later.add(seat)
@@ -367,8 +368,14 @@ export class Sessions {
         const session = await within(opening, HESITATION_MS, signal)
         if (session === undefined) {
           if (!before) entry.via.delete(key)
-          slow.push({ seat, opening })
-          opening.catch((thrown) => failed(seat, thrown))
+          const open = opening.then(
+            () => seat,
+            (thrown) => void failed(seat, thrown),
+          )
+          slow.set(
+            seat,
+            open.finally(() => slow.delete(seat)),
+          )
           continue
         }
         found++
@@ -380,13 +387,20 @@ export class Sessions {
         failed(seat, thrown)
       }
     }
-    for (const { seat, opening } of slow) {
-      if (found === MAX_HOPS_TRIED || signal.aborted || this.#closing) break
-      const session = await opening.catch(() => undefined)
-      if (session === undefined || !this.#free(seat, place, [entry.offer, ...entry.after])) continue
+    while (slow.size > 0 && !signal.aborted && !this.#closing) {
+      const seat = await within(Promise.race(slow.values()), OPEN_TIMEOUT_MS, signal)
+      const after = [entry.offer, ...entry.after]
+      if (seat === undefined || !this.#free(seat, place, after)) continue
       entry.via.set(keyIn(seat), seat)
-      found++
-      yield { ...seat, session }
+      try {
+        // Again, for what began meanwhile: it serves on those routes too.
+        const session = await this.with(seat.place, seat.offer, after)
+        found++
+        yield { ...seat, session }
+      } catch (thrown) {
+        entry.via.delete(keyIn(seat))
+        failed(seat, thrown)
+      }
     }
     if (found > 0) return
     // Nobody was asked: all that would fit serve on routes that stand, and on both at once they would not be independent.

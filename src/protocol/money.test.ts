@@ -328,6 +328,14 @@ test('what is due is paid when it is ripe: a step while little is known, then wh
   purse.received += 1n
   assert.equal(isRipe(purse, lead), true)
   purse.received = 0n
+  assert.equal(onMeter(purse, { up: 0n, down: window }), undefined)
+  assert.equal(isRipe(purse, lead), false, 'all of it is lent, it says, and nothing of it arrived')
+  purse.received = window / 8n - 1n
+  assert.equal(isRipe(purse, lead), false, 'crumbs are paid with what comes soon')
+  purse.received += 1n
+  assert.equal(isRipe(purse, lead), true, 'what arrived of it is paid by the step')
+  purse.received = 0n
+  purse.statedDown = 0n
   purse.sent = window
   assert.equal(isRipe(purse, lead), false, 'sent, and not delivered')
   assert.equal(onMeter(purse, { up: window / 8n, down: 0n }), undefined)

@@ -165,12 +165,13 @@ function lentBytes(purse: Purse): bigint {
 }
 
 /**
- * Whether what is due is to be paid now, and not with what comes soon. A step is while little is known of the line, and so is one of uploads: they are
- * told when the provider has lent much of its window for them.
+ * Whether what is due is to be paid now, and not with what comes soon: a step of it at least, whatever the provider says it has lent. A step is while
+ * little is known of the line, and so is one of uploads: they are told when the provider has lent much of its window for them.
  */
 export function isRipe(purse: Purse, lead: LeadBytes | undefined): boolean {
   const step = stepBytes(purse)
-  return lentBytes(purse) >= (lead === undefined ? step : ripeBytes(purse, lead)) || payable(purse).up - purse.paidUp >= step
+  if (dueBytes(purse) < step) return false
+  return lead === undefined || lentBytes(purse) >= ripeBytes(purse, lead) || payable(purse).up - purse.paidUp >= step
 }
 
 /** Bytes until then, where somebody else counts and is asked now and then. `signing`: due bytes that a voucher under way covers. */

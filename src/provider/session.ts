@@ -387,6 +387,7 @@ export class ProviderSession {
         if (nearlyUsed(this.till)) this.#acknowledging.flush()
         this.#gate.release()
         this.#lend()
+        if (this.#gate.waiting > 0) this.#telling.stopped(this.till)
       }
     } catch (thrown) {
       this.fail(asBywayError(thrown, 'DISK_FAILED'))

@@ -1,6 +1,6 @@
 /**
- * When a consumer is told what its session carried (`meter`) and what of its vouchers is durable (`paid`): soon where it waits for the word, else ten
- * times a second. A word wakes both ends, and on a fast line there would be hundreds.
+ * When a consumer is told what its session carried (`meter`) and what of its vouchers is durable (`paid`): soon where it waits for the word, else
+ * some times a second. A word wakes both ends, and on a fast line there would be hundreds.
  */
 import type { Clock } from '../protocol/clock.ts'
 import type { Statement } from '../protocol/messages.ts'

@@ -166,8 +166,11 @@ export class Link {
   /** What is sent meanwhile leaves in one piece: one wake-up of the peer. */
   together(say: () => void): void {
     this.wire.cork()
-    say()
-    this.wire.uncork()
+    try {
+      say()
+    } finally {
+      this.wire.uncork()
+    }
   }
 
   /** Sends payload; `written` is called when there is room for more (at once, or after the connection drained), or never will be. */
