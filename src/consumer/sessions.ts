@@ -342,7 +342,7 @@ export class Sessions {
     let found = 0
     let last: BywayError | undefined
     const slow = new Map<Seat, Promise<Seat | undefined>>()
-    const failed = ({ offer }: Seat, thrown: unknown) => {
+    const failed = ({ offer }: Seat, thrown: unknown): undefined => {
       last = asBywayError(thrown)
       if (this.blames(last)) this.#failed(offer, last.code, last.message)
     }
@@ -370,7 +370,7 @@ export class Sessions {
           if (!before) entry.via.delete(key)
           const open = opening.then(
             () => seat,
-            (thrown) => void failed(seat, thrown),
+            (thrown: unknown) => failed(seat, thrown),
           )
           slow.set(
             seat,
