@@ -140,7 +140,7 @@ async function byWayOf(t: TestContext, { offer, keys, port }: Awaited<ReturnType
       far.on('error', () => {})
       near.once('close', () => far.destroy()).pipe(far)
       far.once('close', () => near.destroy()).pipe(near)
-    }, way.delayMs)
+    }, way.delayMs).unref()
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
