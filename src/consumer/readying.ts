@@ -4,6 +4,7 @@
  */
 import type { Hex } from '../protocol/bytes.ts'
 import type { SignedOffer } from '../protocol/offer.ts'
+import { SESSION_BYTES } from './budget.ts'
 import { within } from './pause.ts'
 import type { Place } from './places.ts'
 import { keyOf } from './seats.ts'
@@ -12,8 +13,8 @@ import type { Sessions } from './sessions.ts'
 
 /** A person notices a third of a second. One hop to a node of the same continent is ready by then. */
 const PATIENCE_MS = 300
-/** How long the first is waited for, a hop, before the next is begun beside it: four round trips to the other side of the Earth. */
-const ALONE_MS = 1_000
+/** How long the first is waited for, a hop, before the next is begun beside it: a node that is there answers within, from the other side of the Earth too. */
+const ALONE_MS = 1_500
 /** A link through several slow hops takes some seconds. One that takes longer nobody waits for. */
 const LINK_LIMIT_MS = 15_000
 
@@ -71,10 +72,11 @@ export class Readying {
     return undefined
   }
 
-  /** A session with this one too, where that locks no further deposit. */
+  /** A session with this one too, where that locks no further deposit and the budget for what nobody asked for allows it. */
   async #begin(place: Place, offer: SignedOffer): Promise<void> {
     try {
-      if (await this.#sessions.pays(place, offer)) await this.#sessions.with(place, offer)
+      if (this.#sessions.holds(place, offer.body.nodeKey) || !(await this.#sessions.pays(place, offer))) return
+      if (this.#sessions.budget.spend(SESSION_BYTES)) await this.#sessions.with(place, offer)
     } catch (thrown) {
       this.#onFailed(offer.body.nodeKey, thrown)
     }
