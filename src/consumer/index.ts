@@ -183,12 +183,11 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
       const { nodeKey, country, pricePerGib } = offer.body
       let session: ConsumerSession | undefined
       try {
-        const others = tries.slice(at + 1).filter(({ body }) => !routes.avoided(body.nodeKey))
+        const next = tries[at + 1]
         // Nobody waits for the one that was drawn while another is nearer to being ready; but a named session keeps the exit it gets.
-        const nearer = () => others.some((other) => distance(other, place, kind) < distance(offer, place, kind))
-        const begins = sessions.stepsTo(place, nodeKey, kind) === 2
-        const hurries = others.length > 0 && (begins || nearer()) && !routes.named(parameters)
-        session = hurries ? await readying.soon(place, offer, kind, { others, nearer }) : await sessions.with(place, offer)
+        const nearer = () => next !== undefined && distance(next, place, kind) < distance(offer, place, kind)
+        const hurries = nearer() && !routes.named(parameters)
+        session = hurries ? await readying.soon(place, offer, kind, nearer) : await sessions.with(place, offer)
         if (session === undefined) {
           tries.push(offer)
           continue

@@ -1,10 +1,9 @@
 /**
  * Readying: nobody waits long for an exit to be made ready while another is: for its session, and a link for the flow. Through several hops that takes
- * seconds; it goes on, and is there for the next request. While none is ready others are begun as well: offers outlive nodes that were switched off.
+ * seconds; it goes on, and is there for the next request.
  */
 import type { Hex } from '../protocol/bytes.ts'
 import type { SignedOffer } from '../protocol/offer.ts'
-import { SESSION_BYTES } from './budget.ts'
 import { within } from './pause.ts'
 import type { Place } from './places.ts'
 import { keyOf } from './seats.ts'
@@ -13,8 +12,6 @@ import type { Sessions } from './sessions.ts'
 
 /** A person notices a third of a second. One hop to a node of the same continent is ready by then. */
 const PATIENCE_MS = 300
-/** How long the first is waited for, a hop, before the next is begun beside it: a node that is there answers within, from the other side of the Earth too. */
-const ALONE_MS = 1_500
 /** A link through several slow hops takes some seconds. One that takes longer nobody waits for. */
 const LINK_LIMIT_MS = 15_000
 
@@ -37,32 +34,18 @@ export class Readying {
   }
 
   /**
-   * The session with this exit, or undefined when it takes long and another is `nearer` to being ready. While none is, `others` are begun beside it, one
-   * after the other. Rejects as {@link Sessions.with} does.
+   * The session with this exit, or undefined when it takes long and another is `nearer` to being ready. Rejects as {@link Sessions.with} does.
    */
-  async soon(
-    place: Place,
-    offer: SignedOffer,
-    kind: FlowKind,
-    { others, nearer }: { others: readonly SignedOffer[]; nearer: () => boolean },
-  ): Promise<ConsumerSession | undefined> {
+  async soon(place: Place, offer: SignedOffer, kind: FlowKind, nearer: () => boolean): Promise<ConsumerSession | undefined> {
     const { nodeKey } = offer.body
     const key = `${kind} ${keyOf(place, nodeKey)}`
-    if (this.#passed.has(key) && nearer()) return undefined
+    if (this.#passed.has(key)) return undefined
     // Each of several that wait makes a link of its own, which it is going to need.
     const opening = this.#open(place, offer, kind)
-    let waitedMs = 0
-    let begun = 0
     do {
       const opened = await within(opening, PATIENCE_MS)
       // Without a link, too: the flow that needs one finds out what is wrong, and knows what to do.
       if (opened !== undefined) return opened.session
-      waitedMs += PATIENCE_MS
-      const other = others[begun]
-      if (other !== undefined && waitedMs >= (begun + 1) * ALONE_MS * place.hops) {
-        begun++
-        void this.#begin(place, other)
-      }
       // Others may have taken what the other one had.
     } while (!nearer())
     // One of those that waited tells what became of it.
@@ -70,16 +53,6 @@ export class Readying {
     this.#passed.add(key)
     void this.#tell(opening, nodeKey).finally(() => this.#passed.delete(key))
     return undefined
-  }
-
-  /** A session with this one too, where that locks no further deposit and the budget for what nobody asked for allows it. */
-  async #begin(place: Place, offer: SignedOffer): Promise<void> {
-    try {
-      if (this.#sessions.holds(place, offer.body.nodeKey) || !(await this.#sessions.pays(place, offer))) return
-      if (this.#sessions.budget.spend(SESSION_BYTES)) await this.#sessions.with(place, offer)
-    } catch (thrown) {
-      this.#onFailed(offer.body.nodeKey, thrown)
-    }
   }
 
   async #open(place: Place, offer: SignedOffer, kind: FlowKind): Promise<Opened> {

@@ -17,9 +17,6 @@ import { contentOf, until } from '../transport/pair.ts'
 const OPENING_MS = 4_000
 /** Far below that, however busy this machine is. */
 const AT_ONCE_MS = 2_000
-/** After this long a node that does not answer is given up. */
-const CONNECTING_MS = 6_000
-const SWITCHED_OFF_MS = 60_000
 /** So long at least who failed once is left alone. */
 const LEFT_ALONE_MS = 1_200
 
@@ -188,30 +185,4 @@ test('many requests at once go where they were drawn, though one exit has a link
     [9, 10],
     'each made the link it needed, but for the one that was there',
   )
-})
-
-test('the exit that is drawn first was switched off: another is begun beside it, and nobody waits until connecting is given up', async (t) => {
-  const chain = new MemoryChain()
-  const [alive, dead] = [await startProvider({ chain }), await startProvider({ chain, country: 'jp' })]
-  const { way, offer } = await byWayOf(t, dead)
-  way.delayMs = SWITCHED_OFF_MS
-  const server = await origin((socket) => socket.end('hello'))
-  t.after(async () => {
-    await Promise.all([alive, dead].map(({ provider, vault }) => provider.close().then(() => vault.close())))
-    await server.close()
-  })
-  // Each draws anew; the odds that none of them draws the dead one are one in a million.
-  for (let i = 0; way.connections === 0 && i < 20; i++) {
-    const buyer = await startConsumer({ chain, offers: () => [alive.offer, offer] })
-    const fromMs = performance.now()
-    const request = { destination: parseDestination('127.0.0.1', server.port), parameters: anyRoute }
-    const { stream, route } = await buyer.consumer.dial(request, AbortSignal.timeout(60_000))
-    assert.equal(String(await contentOf(stream)), 'hello')
-    const ms = performance.now() - fromMs
-    assert.equal(route.country, 'de')
-    assert.ok(ms < CONNECTING_MS, `${ms} ms`)
-    await part(buyer, [])
-    await buyer.vault.close()
-  }
-  assert.ok(way.connections > 0, 'positive control: it was drawn')
 })
