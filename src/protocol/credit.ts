@@ -18,6 +18,10 @@ export const TRAFFIC_WINDOW_MS = 250
 // --- Our choices. Safe to change. ---
 /** A pause of a minute must not send a fast pair back to the start. */
 const REMEMBERED_BUCKETS = 240
+/** Several times a window, so that a voucher is on its way long before the provider must stop. */
+const STEPS_PER_WINDOW = 8n
+/** Below this a voucher costs more work than the bytes it pays for. */
+const LEAST_STEP_BYTES = 16n * 1024n
 /** Whoever carries bytes says so at least this often. */
 const COUNTED_WITHIN_MS = 100
 
@@ -30,8 +34,11 @@ export interface CreditInput {
   peakBytes?: bigint | undefined
 }
 
-const least = (a: bigint, b: bigint) => (a < b ? a : b)
-const most = (a: bigint, b: bigint) => (a > b ? a : b)
+export const least = (a: bigint, b: bigint): bigint => (a < b ? a : b)
+export const most = (a: bigint, b: bigint): bigint => (a > b ? a : b)
+
+/** So much of a window is worth a voucher, or a word that asks for one, of its own. */
+export const stepBytes = ({ window }: { readonly window: bigint }): bigint => most(window / STEPS_PER_WINDOW, LEAST_STEP_BYTES)
 
 /** Bytes that may be unpaid now, never negative. */
 export function creditWindow({ paidBytes, unpaidBytes, peakBytes }: CreditInput): bigint {

@@ -5,12 +5,9 @@
  * says it delivered them, up to what was sent. Bytes lost with a broken link are paid on the provider's word, but over the whole
  * acquaintance never more than the credit window: that is all a provider that overstates can take. Spec: docs/protocol.md#session-money.
  */
-import { creditWindow, MAX_WINDOW_BYTES } from './credit.ts'
+import { creditWindow, least, MAX_WINDOW_BYTES, most, stepBytes } from './credit.ts'
 import type { ErrorCode } from './errors.ts'
 import { bytesWithin, owed, unitsOf } from './price.ts'
-
-const least = (a: bigint, b: bigint) => (a < b ? a : b)
-const most = (a: bigint, b: bigint) => (a > b ? a : b)
 
 export interface Purse {
   /** Exact debt of the channel before this session, in units x 2^30. */
@@ -129,15 +126,6 @@ export function onPaid(purse: Purse, window: bigint): void {
 export function dueBytes(purse: Purse): bigint {
   const { up, down } = payable(purse)
   return up + down - purse.paidUp - purse.paidDown
-}
-
-/** Pay several times a window, so that a voucher is on its way long before the provider must stop. */
-const STEPS_PER_WINDOW = 8n
-/** Below this a voucher costs more work than the bytes it pays for. */
-const LEAST_STEP_BYTES = 16n * 1024n
-
-export function stepBytes(purse: Purse): bigint {
-  return most(purse.window / STEPS_PER_WINDOW, LEAST_STEP_BYTES)
 }
 
 /** What goes by, in bytes: while a voucher is on its way to the provider's disk, and between what the provider has lent and what has arrived. */

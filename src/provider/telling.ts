@@ -3,23 +3,17 @@
  * some times a second. A word wakes both ends, and on a fast line there would be hundreds.
  */
 import type { Clock } from '../protocol/clock.ts'
+import { least, most, stepBytes } from '../protocol/credit.ts'
 import type { Statement } from '../protocol/messages.ts'
 import { PACE_WEIGHT, Pace } from '../protocol/pace.ts'
 import type { Till } from '../protocol/till.ts'
 
-/** So much of the window is worth a word of its own. */
-const STEPS_PER_WINDOW = 8n
-const LEAST_STEP_BYTES = 16n * 1024n
 /** Whatever there is to tell is told this soon. */
 const EVERY_MS = 150
 /** What is paid goes with the totals while bytes move; alone when there is nothing to tell of those. */
 const ALONE_MS = 200
 /** So fast that more than half a window goes by meanwhile, half is told: each word is a voucher. */
 const LEAST_MS = 25
-
-const least = (a: bigint, b: bigint) => (a < b ? a : b)
-const most = (a: bigint, b: bigint) => (a > b ? a : b)
-const stepOf = ({ window }: Pick<Till, 'window'>): bigint => most(window / STEPS_PER_WINDOW, LEAST_STEP_BYTES)
 
 /**
  * Decides when the totals of a till are told. Whoever tells them says so with {@link told}, and with {@link paid} when a voucher came.
@@ -64,14 +58,14 @@ export class Telling {
   /** Uploads that are told without waiting for more; a quarter of the window is left whatever happens. */
   #ripeBytes(till: Till): bigint {
     const { window } = till
-    return most(window - most(window / 4n, this.#leadBytes ?? window), stepOf(till))
+    return most(window - most(window / 4n, this.#leadBytes ?? window), stepBytes(till))
   }
 
   /** Further uploads after which it is time, where somebody else counts and is asked now and then. */
   promptBytes(till: Till): bigint {
     const half = till.window / 2n
     const atLeast = this.#leadBytes === undefined ? half : least(this.#pace.bytesIn(LEAST_MS)!, half)
-    return most(most(this.#ripeBytes(till), atLeast) - (till.up - this.#toldUp), stepOf(till))
+    return most(most(this.#ripeBytes(till), atLeast) - (till.up - this.#toldUp), stepBytes(till))
   }
 
   /** The totals of this till were told. */
@@ -82,7 +76,7 @@ export class Telling {
     // Fewer than before: it is another till, of the channel the session moved to.
     if (bytes < 0n) this.#waiting = undefined
     else this.#pace.moved(bytes, nowMs - this.#toldAtMs)
-    if (bytes >= stepOf(till)) this.#waiting ??= { up: till.up, sinceMs: nowMs }
+    if (bytes >= stepBytes(till)) this.#waiting ??= { up: till.up, sinceMs: nowMs }
     this.#toldAtMs = nowMs
     this.#toldUp = till.up
   }
