@@ -7,6 +7,7 @@
 import type { Hex } from '../protocol/bytes.ts'
 import { toHex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
+import { least } from '../protocol/credit.ts'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
 import type { Observer } from '../protocol/observe.ts'
 import { nearlyUsed } from '../protocol/price.ts'
@@ -327,4 +328,3 @@ export function createDeposits(needs: DepositNeeds): Deposits {
 
 /** The transaction is not known any more: the daemon stopped before its answer came. */
 const NO_TX: Hex = `0x${'00'.repeat(32)}`
-const least = (a: bigint, b: bigint) => (a < b ? a : b)

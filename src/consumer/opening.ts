@@ -6,7 +6,7 @@
  */
 import type { Hex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
-import { creditWindow } from '../protocol/credit.ts'
+import { creditWindow, least } from '../protocol/credit.ts'
 import { BywayError } from '../protocol/errors.ts'
 import { type MessageBody, PROTOCOL_VERSION } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
@@ -128,7 +128,6 @@ function leftUnpaid({ payee, descriptor }: PayingChannel, vault: Vault): bigint 
   const { up, down } = last.closed
   return up + down - last.up - last.down
 }
-const least = (a: bigint, b: bigint) => (a < b ? a : b)
 
 /** Believes a later voucher of ours that the provider shows, then both debts must be the same. */
 async function agreeOnMark(
