@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { run } from 'node:test'
 import { inspect } from 'node:util'
 
-/** Two hundred test files load much the same: types are stripped and code is compiled once. The same folder as main.ts names. */
+/** Two hundred test files load much the same: types are stripped and code is compiled once. The same folder as main.js names. */
 const NODE_COMPILE_CACHE = join(import.meta.dirname, '..', 'node_modules', '.cache', 'byway')
 
 export interface Ran {

@@ -2,14 +2,14 @@
  * Import directions: which room may know which. Rules of thumb live in heads; this one lives in a table.
  *
  * Ideas point downwards: protocol and economy know nobody, the wallet, the chain, discovery and the tunnel know the protocol, the two
- * daemons know the rooms they use, api and cli may show anything, and main.ts wires. An import of a type counts like any other.
+ * daemons know the rooms they use, api and cli may show anything, and main.js wires. An import of a type counts like any other.
  */
 import { posix } from 'node:path'
 
 const MONEY_AND_BYTES = ['protocol', 'economy', 'chain', 'wallet', 'discovery', 'tunnel'] as const
 const ALL = [...MONEY_AND_BYTES, 'prober', 'provider', 'consumer', 'explorer', 'api', 'cli'] as const
 
-/** A room, and the others it may import from. `main` is src/main.ts. */
+/** A room, and the others it may import from. `main` is src/main.js. */
 export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   economy: [],
@@ -52,7 +52,7 @@ export function importsOf(source: string): Import[] {
 export function checkImports(files: ReadonlyMap<string, string>): string[] {
   const findings: string[] = []
   for (const [path, source] of files) {
-    if (!path.startsWith('src/') || !/\.tsx?$/.test(path)) continue
+    if (!path.startsWith('src/') || !/\.(tsx?|js)$/.test(path)) continue
     for (const found of importsOf(source)) {
       const rule = broken(path, found)
       if (rule !== undefined) findings.push(`${path}: imports ${found.target}: ${rule}`)
@@ -80,5 +80,5 @@ function broken(path: string, { target, names }: Import): string | undefined {
   return `${room} may import ${allowed.length === 0 ? 'no other room' : `only ${allowed.join(', ')}`}`
 }
 
-/** `src/wallet/book.ts` is in wallet; `src/main.ts` is main. */
-const roomOf = (path: string): string => (path.split('/')[1] ?? '').replace(/\.tsx?$/, '')
+/** `src/wallet/book.ts` is in wallet; `src/main.js` is main. */
+const roomOf = (path: string): string => (path.split('/')[1] ?? '').replace(/\.(tsx?|js)$/, '')

@@ -9,7 +9,7 @@ import type { Hex } from '../protocol/bytes.ts'
 import { BywayError, errorCode } from '../protocol/errors.ts'
 import type { Env } from './resolve.ts'
 
-const MAIN = join(dirname(fileURLToPath(import.meta.url)), '..', 'main.ts')
+const MAIN = join(dirname(fileURLToPath(import.meta.url)), '..', 'main.js')
 /** Starting costs one scrypt and a few chain calls: about a second, many times that on a busy small machine. */
 const READY_LIMIT_MS = 60_000
 /** After the daemon's own limit for its shutdown. */

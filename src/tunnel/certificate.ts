@@ -4,9 +4,6 @@
  */
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, webcrypto, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-// @peculiar/x509 resolves its parts through decorators' metadata, which this import provides.
-import 'reflect-metadata'
-import { BasicConstraintsExtension, cryptoProvider, SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509'
 import { type Hex, toHex } from '../protocol/bytes.ts'
 import { BywayError } from '../protocol/errors.ts'
 
@@ -24,6 +21,7 @@ const VALID_YEARS = 10
 
 /** Makes the certificate for a P-256 private key and a name or address. It says the same after a restart, but for the signature. */
 export async function createCertificate(tlsKey: KeyObject, now: Date, name = 'localhost'): Promise<Certificate> {
+  const { BasicConstraintsExtension, cryptoProvider, SubjectAlternativeNameExtension, X509CertificateGenerator } = await loadX509()
   cryptoProvider.set(webcrypto as never)
   const pkcs8 = tlsKey.export({ type: 'pkcs8', format: 'der' })
   const spki = createPublicKey(tlsKey).export({ type: 'spki', format: 'der' })
@@ -45,6 +43,13 @@ export async function createCertificate(tlsKey: KeyObject, now: Date, name = 'lo
     ],
   })
   return { cert: certificate.toString('pem'), key: tlsKey.export({ type: 'pkcs8', format: 'pem' }) as string, pin: pinOf(spki) }
+}
+
+/** Not before somebody makes a certificate: consumers only read them, and it takes 5 MB and a tenth of a second. */
+async function loadX509() {
+  // It resolves its parts through decorators' metadata, which this import provides.
+  await import('reflect-metadata')
+  return await import('@peculiar/x509')
 }
 
 /** The owner's own certificate (chain) and key, both PEM. SETTING_INVALID when they do not belong together. */

@@ -68,6 +68,8 @@ export async function listenTls(options: ListenOptions, onLink: (link: Link, rem
   const settings: TlsOptions & SecureContextOptions = {
     cert: certificate.cert,
     key: certificate.key,
+    // Nobody is asked for a certificate: no list of who might have signed it.
+    ca: [],
     // Links need 1.3, visitors get what ordinary sites offer.
     minVersion: 'TLSv1.2',
     // As web servers do by now: the client knows what its processor is good at.

@@ -6,7 +6,7 @@ import { callDaemon } from '../../src/api/client.ts'
 import { socketPath } from '../../src/api/socket.ts'
 import { cleanEnv, type Ran, run } from './programs.ts'
 
-export const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
+export const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.js')
 /** Starting takes three seconds on an idle machine. */
 const READY_LIMIT_MS = 90_000
 /** After the exchange's own limit. */

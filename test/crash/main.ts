@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 
-export const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
+export const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.js')
 
 /** Runs `byway ARGS` to its end. */
 export async function byway(args: readonly string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {

@@ -39,8 +39,8 @@ test('imports point downwards', () => {
   assert.equal(finds('src/provider/session.ts', '../consumer/route.ts'), 1)
   assert.equal(finds('src/provider/session.ts', '../api/log.ts'), 1)
   assert.equal(finds('src/cli/share.ts', '../provider/index.ts'), 0)
-  assert.equal(finds('src/main.ts', './cli/share.ts'), 0)
-  assert.equal(finds('src/cli/share.ts', '../main.ts'), 1)
+  assert.equal(finds('src/main.js', './cli/share.ts'), 0)
+  assert.equal(finds('src/cli/share.ts', '../main.js'), 1)
 })
 
 test('source stays inside src, and only tests reach into test', () => {

@@ -104,7 +104,7 @@ test('every place in the docs that a comment cites is there', async () => {
 
 test('every command in the docs exists', () => {
   const scripts = Object.keys((JSON.parse(read('package.json')) as { scripts: Record<string, string> }).scripts)
-  const help = execFileSync(process.execPath, [join(root, 'src', 'main.ts'), '--help'], { encoding: 'utf8' })
+  const help = execFileSync(process.execPath, [join(root, 'src', 'main.js'), '--help'], { encoding: 'utf8' })
   const commands = [...help.matchAll(/^ {2}(\w+) .*/gm)].map((match) => match[1]!)
   assert.ok(commands.includes('up') && commands.includes('verify'), help)
   for (const page of PAGES) {

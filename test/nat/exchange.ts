@@ -43,7 +43,7 @@ export interface ConsumerNode {
   status(): Promise<{ sessions: { provider: string; hop: number; hops: number; way?: string }[]; countries?: string[] }>
 }
 
-const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts')
+const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.js')
 
 /** `settings`: variables every node starts with besides. */
 export async function startExchange(settings: NodeJS.ProcessEnv = {}) {
