@@ -4,7 +4,7 @@
  * Transports: `tls` is the node's own address; `ws` is a website's that passes WebSockets on to the node (a CDN), and the same TLS runs inside.
  */
 import { randomBytes } from 'node:crypto'
-import { connect as netConnect } from 'node:net'
+import { connect as netConnect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
 import type { Hex } from '../protocol/bytes.ts'
@@ -23,6 +23,8 @@ import { Link } from './link.ts'
 
 /** Four round trips on the worst line (600 ms satellite), and a lost packet. */
 const CONNECT_TIMEOUT_MS = 6_000
+/** The first of them, and a lost packet: a machine that is switched off answers never. */
+const ANSWER_TIMEOUT_MS = 2_000
 /** A link that waits for its next flow says a sign of life this often, or routers on its way forget it: the most impatient do after a minute. */
 const KEEPALIVE_MS = 50_000
 
@@ -66,13 +68,15 @@ export async function connectLink(transport: Transport, nodeKey: Hex, options: C
     ...(under === undefined ? { host, port } : { socket: under }),
   })
   if (tap !== undefined) rememberTap(socket, tap, 'client')
-  await upgraded(socket, transport, signal, () => {
+  const secretOf = () => {
     if (pinShown(socket) !== pin) {
       throw new BywayError('PIN_MISMATCH', 'the address answers with another key than the offer pins', { facts: { host, port, pin } })
     }
     if (socket.getProtocol() !== 'TLSv1.3') throw unreachable(transport, 'the provider does not speak TLS 1.3')
     return proofOf(key, socket.exportKeyingMaterial(EXPORTER_BYTES, COVER_LABEL, Buffer.alloc(0)))
-  }).catch((thrown) => {
+  }
+  const dialled = carrier === undefined ? ((tap?.under as Socket | undefined) ?? socket) : undefined
+  await upgraded(socket, { transport, dialled, signal, secretOf }).catch((thrown) => {
     under?.destroy()
     throw thrown
   })
@@ -85,18 +89,41 @@ function tapUnder(carrier: Duplex | undefined, { host, port }: Transport): Tap |
   return descriptorOf(carrier) < 0 ? undefined : tapOn(carrier)
 }
 
+/** Calls `silent` early where nobody is at home: the rest of a handshake may take long, its first answer may not. */
+function unlessAnswered(dialled: Socket, silent: () => void): void {
+  // A name is looked up before, in its own time.
+  dialled.once('connectionAttempt', () => {
+    const look = () => {
+      if (dialled.connecting) silent()
+    }
+    // Where this process was late itself the answer may be here already, and is heard first.
+    const timer = setTimeout(() => setImmediate(look), ANSWER_TIMEOUT_MS)
+    const settled = () => clearTimeout(timer)
+    dialled.once('connect', settled).once('close', settled)
+  })
+}
+
 /** A WebSocket at the website of a `ws` transport that leads to the node. */
 async function dialWebSocket(transport: Transport, key: Buffer, options: ConnectOptions): Promise<Duplex> {
   const { host, port } = transport
-  const { authorities, nowMs = Date.now } = options
+  const { signal, authorities, nowMs = Date.now } = options
   // The website must be who it says, as for any browser: one who only pretends would see the WebSocket.
   const socket = connectTls({ ...HELLO, ...serverName(host), host, port, ...(authorities === undefined ? {} : { ca: authorities }) })
-  await upgraded(socket, transport, options.signal, () => outerToken(key, randomBytes(16), nowMs()))
+  await upgraded(socket, { transport, dialled: socket, signal, secretOf: () => outerToken(key, randomBytes(16), nowMs()) })
   return new WebSocketCarrier(socket, 'client')
 }
 
+interface Upgrade {
+  transport: Transport
+  /** What dials, where this end does: the connection below, or TLS itself. */
+  dialled: Socket | undefined
+  signal: AbortSignal | undefined
+  /** To be asked once TLS stands. It throws when the other end is not who it should be. */
+  secretOf(): Buffer
+}
+
 /** Waits for TLS, asks for an upgrade with the secret, and waits until it is granted. The socket is paused then, or destroyed. */
-function upgraded(socket: TLSSocket, transport: Transport, signal: AbortSignal | undefined, secretOf: () => Buffer): Promise<void> {
+function upgraded(socket: TLSSocket, { transport, dialled, signal, secretOf }: Upgrade): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   socket.setNoDelay(true)
   socket.setKeepAlive(true, KEEPALIVE_MS)
@@ -107,6 +134,7 @@ function upgraded(socket: TLSSocket, transport: Transport, signal: AbortSignal |
   const refuse = (why: string, cause?: Error) => fail(unreachable(transport, why, cause))
   const timer = setTimeout(() => refuse('the provider did not answer in time'), CONNECT_TIMEOUT_MS)
   const broke = (cause: Error) => refuse(`no TLS connection to the provider: ${cause.message}`, cause)
+  if (dialled !== undefined) unlessAnswered(dialled, () => refuse('nothing answers at its address'))
   const ended = () => refuse('the provider closed the connection')
   const aborted = () => refuse('the attempt was given up')
   socket.once('error', broke).once('close', ended)
