@@ -4,16 +4,14 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { creditWindow, PeakRate, STRANGER_WINDOW_BYTES, TRAFFIC_WINDOW_MS } from '../protocol/credit.ts'
+import { COUNTED_WITHIN_MS, creditWindow, PeakRate, STRANGER_WINDOW_BYTES, TRAFFIC_WINDOW_MS } from '../protocol/credit.ts'
 import { dueBytes, isRipe, markSigned, newPurse, nextStatement, onPaid } from '../protocol/purse.ts'
 import { acceptStatement, carriedBytes, newTill, paidBytes, roomBytes, takeBytes, unpaidBytes } from '../protocol/till.ts'
 import { Lead } from './lead.ts'
+import { SOON_MS } from './payments.ts'
 
 const TERMS = { base: 0n, pricePerGib: 1n << 30n, cap: 1n << 60n, cumulative: 0n, window: STRANGER_WINDOW_BYTES }
 const DISK_MS = 3
-const SOON_MS = 100
-/** How often a provider counts what it carried. */
-const COUNT_MS = 100
 const LINE_BYTES_PER_MS = 12_500
 const SECONDS = 20
 /** What flows that waited say of a line is forgotten after a minute. */
@@ -75,7 +73,7 @@ function download(roundTripMs: number, { widens = true, seconds = SECONDS } = {}
     after(nowMs, oneWayMs, () => {
       purse.received += BigInt(bytes)
     })
-    if (nowMs % COUNT_MS === 0) count(nowMs)
+    if (nowMs % COUNTED_WITHIN_MS === 0) count(nowMs)
     carriedAt.push(carriedBytes(till))
     if (dueBytes(purse) > 0n) dueSinceMs ??= nowMs
     const soon = dueSinceMs !== undefined && nowMs - dueSinceMs >= SOON_MS

@@ -15,7 +15,7 @@ import type { PayingChannel } from './deposits.ts'
 import { Lead } from './lead.ts'
 
 /** What is not worth a voucher of its own yet is paid this soon, counted from when it was told here. */
-const SOON_MS = 100
+export const SOON_MS = 100
 
 export interface PaymentNeeds {
   vault: Vault

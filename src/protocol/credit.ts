@@ -23,7 +23,7 @@ const STEPS_PER_WINDOW = 8n
 /** Below this a voucher costs more work than the bytes it pays for. */
 const LEAST_STEP_BYTES = 16n * 1024n
 /** Whoever carries bytes says so at least this often. */
-const COUNTED_WITHIN_MS = 100
+export const COUNTED_WITHIN_MS = 100
 
 export interface CreditInput {
   /** Bytes this counterparty has paid for, ever, across sessions. */

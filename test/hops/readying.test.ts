@@ -1,16 +1,14 @@
 /** An exit whose session takes long to open keeps nobody waiting who may use another, and is used once it is open. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseDestination } from '../../src/protocol/destination.ts'
 import { BywayError } from '../../src/protocol/errors.ts'
-import { signOffer } from '../../src/protocol/offer.ts'
 import { origin } from '../attacks/world.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
 import { anyRoute, dialLoopback, part, startConsumer, startProvider } from '../support/pair.ts'
+import { wayTo } from '../support/way.ts'
 import { contentOf, until } from '../transport/pair.ts'
 
 /** As long as a route of three hops may take; far above any patience. */
@@ -126,30 +124,10 @@ test('nobody goes past to an exit that failed of late', async (t) => {
   for (const { country } of await Promise.all(uses)) assert.equal(country, 'jp')
 })
 
-/** The offer of a provider that is reached by a way on which connections take as long as the last one was told to. */
-async function byWayOf(t: TestContext, { offer, keys, port }: Awaited<ReturnType<typeof startProvider>>) {
-  const way = { connections: 0, delayMs: 0 }
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
-    way.connections++
-    near.on('error', () => {})
-    setTimeout(() => {
-      const far = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-      far.on('error', () => {})
-      near.once('close', () => far.destroy()).pipe(far)
-      far.once('close', () => near.destroy()).pipe(near)
-    }, way.delayMs).unref()
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => server.close())
-  const transports = offer.body.transports.map((transport) => ({ ...transport, port: (server.address() as AddressInfo).port }))
-  return { way, offer: signOffer({ ...offer.body, transports }, keys.node.privateKey) }
-}
-
 test('many requests at once go where they were drawn, though one exit has a link and the other none', async (t) => {
   const chain = new MemoryChain()
   const sellers = [await startProvider({ chain }), await startProvider({ chain, country: 'jp' })]
-  const ways = [await byWayOf(t, sellers[0]!), await byWayOf(t, sellers[1]!)]
+  const ways = [await wayTo(t, sellers[0]!), await wayTo(t, sellers[1]!)]
   const buyer = await startConsumer({ chain, offers: () => ways.map(({ offer }) => offer) })
   // It holds the link it is carried on.
   const server = await origin(() => {})

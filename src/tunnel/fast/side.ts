@@ -1,4 +1,5 @@
 /** What both ends of a session have in the carrying thread: its meter, its links, its flows, and telling the main thread of counts. */
+import { COUNTED_WITHIN_MS } from '../../protocol/credit.ts'
 import { asBywayError, type BywayError } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages.ts'
 import { CarriedFlow, type FlowEvents } from './carried-flow.ts'
@@ -15,11 +16,6 @@ import type { Thread } from './shared.ts'
 import { SocketCarrier } from './socket-carrier.ts'
 import { Waiters } from './waiters.ts'
 
-/**
- * The other thread looks at the meter this soon after a byte. Where a payment cannot wait for that, the other thread said at which count it wants to be
- * told: oftener only wakes it, and there may be dozens of sessions.
- */
-const TELL_AFTER_MS = 100
 /** After the end of the last flow sooner: what it carried is still to be paid before the session says goodbye. */
 const TELL_OF_END_MS = 15
 
@@ -119,7 +115,10 @@ export abstract class Side {
     return flow
   }
 
-  /** Lets the other thread know of counts: at once when it waits for this many, else soon. */
+  /**
+   * Lets the other thread know of counts. Where a payment cannot wait, that thread said at which count it wants to be told; else it hears soon: oftener
+   * only wakes it, and there may be dozens of sessions.
+   */
   protected readonly onCounted = (): void => {
     const { loop } = this.carrying.thread
     if (this.meter.reached()) {
@@ -127,7 +126,7 @@ export abstract class Side {
       this.#tell()
       return
     }
-    if (this.#telling === undefined) this.#tellWithin(TELL_AFTER_MS)
+    if (this.#telling === undefined) this.#tellWithin(COUNTED_WITHIN_MS)
   }
 
   #tellWithin(ms: number): void {
@@ -155,7 +154,7 @@ export abstract class Side {
   /** A flow ended, with `ok` or a code of the table of errors. The other thread hears soon. */
   protected ended(result: string): void {
     this.#results.set(result, (this.#results.get(result) ?? 0) + 1)
-    this.#tellWithin(this.flows.size === 0 ? TELL_OF_END_MS : TELL_AFTER_MS)
+    this.#tellWithin(this.flows.size === 0 ? TELL_OF_END_MS : COUNTED_WITHIN_MS)
   }
 
   room(): void {
