@@ -24,11 +24,13 @@ export class Attempts {
     return AbortSignal.any([this.#closing.signal, this.#hurry.signal])
   }
 
-  /** Runs when its turn comes. */
+  /** Runs when its turn comes and attempts are not held back. */
   async inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running >= MAX_AT_ONCE) await new Promise<void>((resolve) => this.#queue.push(resolve))
     else this.#running++
     try {
+      // Asked last: many may have waited for their turns when the way turned out to be dead.
+      if (this.#held) await this.pause(0)
       return await work()
     } finally {
       const next = this.#queue.shift()
@@ -45,11 +47,6 @@ export class Attempts {
   /** The session looks for a way itself: what finds none for one flow finds none for a thousand. */
   hold(): void {
     this.#held = true
-  }
-
-  /** Resolves at once, or when attempts are held back no longer. */
-  async whileHeld(): Promise<void> {
-    if (this.#held) await this.pause(0)
   }
 
   /** There is a way again: whoever waits for a pause or a dead way tries at once. */

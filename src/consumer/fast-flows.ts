@@ -388,7 +388,6 @@ export class FastFlows {
     const { clock, outage } = this.#needs
     const deadline = clock.nowMs() + outage.limitMs
     while (!this.#attempts.closed.aborted && this.#live.get(flow) === live) {
-      await this.#attempts.whileHeld()
       try {
         await this.#attempts.inTurn(() => this.#resume(flow))
         return

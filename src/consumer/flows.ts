@@ -196,9 +196,11 @@ export class Flows {
     const deadline = live.lost.sinceMs + outage.limitMs
     if (nowMs - live.lost.lastMs < outage.againMs) await this.#attempts.pause(outage.againMs)
     while (this.#live.has(live.flowId)) {
-      await this.#attempts.whileHeld()
-      live.lost.lastMs = clock.nowMs()
-      const last = await this.#attempts.inTurn(() => this.#tryToResume(live))
+      const { lost } = live
+      const last = await this.#attempts.inTurn(() => {
+        lost.lastMs = clock.nowMs()
+        return this.#tryToResume(live)
+      })
       if (last === undefined) return
       if (HOPELESS.has(last.code) || clock.nowMs() > deadline) {
         this.#giveUp(live.flowId, last)
