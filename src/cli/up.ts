@@ -136,29 +136,41 @@ async function startWorld(
   started.anvil = anvil
   const contracts = await step('deploying the contracts', () => deployDevnet(anvil.rpc))
   const world: World = { ...base, contracts, rpc: anvil.url }
-  await step(`starting ${settings.providers} providers`, async (detail) => {
+  const starts = startsOf(world, started)
+  await step(`starting ${starts.length} nodes`, async (detail) => {
     let ready = 0
-    const starting = Array.from({ length: settings.providers }, async (_, i) => {
-      started.providers.push(await keepProvider(world, i + 1))
-      detail(`${++ready} of ${settings.providers}`)
-    })
-    const results = await Promise.allSettled(starting)
+    // All at once: each start is seconds of one processor, and none needs another node.
+    const results = await Promise.allSettled(starts.map((start) => start().then(() => detail(`${++ready} of ${starts.length}`))))
     // Providers come up in any order; people read them in one.
     started.providers.sort((a, b) => a.child.name.localeCompare(b.child.name, 'en', { numeric: true }))
     const failed = results.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
   })
-  const consumer = await step('starting the consumer', () => keepConsumer(world))
-  started.consumer = consumer
-  if (settings.probers > 0) started.prober = await step('starting the probers', () => keepProber(world))
   await step('funding wallets with test dollars', async () => {
-    await fund(world, anvil, consumer.child, CONSUMER_FUNDS)
+    await fund(world, anvil, started.consumer!.child, CONSUMER_FUNDS)
     for (const { child } of started.providers) await fund(world, anvil, child, PROVIDER_FUNDS)
     if (started.prober !== undefined) await fund(world, anvil, started.prober.child, PROBER_FUNDS)
   })
   if (settings.explore) started.explorer = await step('starting the explorer', () => keepExplorer(world))
   asked.throwIfAborted()
   return world
+}
+
+/** What starts each node. Who started is in `started`, also when another did not. */
+function startsOf(world: World, started: Started): (() => Promise<void>)[] {
+  const { providers, probers } = world.settings
+  const starts = Array.from({ length: providers }, (_, i) => async () => {
+    started.providers.push(await keepProvider(world, i + 1))
+  })
+  starts.push(async () => {
+    started.consumer = await keepConsumer(world)
+  })
+  if (probers > 0) {
+    starts.push(async () => {
+      started.prober = await keepProber(world)
+    })
+  }
+  return starts
 }
 
 interface World {
