@@ -13,7 +13,7 @@ type OnClose = Parameters<Link['listen']>[0]['onClose']
 /** A control link that breaks at once; resolves to the error with which its session is over. */
 function lose(rejoin: ControlNeeds['rejoin']): Promise<BywayError> {
   let broken: OnClose = () => {}
-  const link = { listen: (listener: { onClose: OnClose }) => (broken = listener.onClose), close() {} } as unknown as Link
+  const link = { listen: (listener: { onClose: OnClose }) => (broken = listener.onClose), send() {}, close() {} } as unknown as Link
   const { promise, resolve } = Promise.withResolvers<BywayError>()
   const control = new Control(link, {
     clock: systemClock,

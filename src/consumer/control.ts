@@ -77,6 +77,8 @@ export class Control {
     this.#lastPingMs = this.#lastHeardMs
     this.#timer = setInterval(() => this.#tick(), BUSY.leastPingMs)
     this.#listen(link)
+    // So that the round trip is known when somebody doubts.
+    this.#ping(this.#lastPingMs)
   }
 
   /** The way to the provider is dead, as far as we know; another is looked for. */
@@ -143,9 +145,7 @@ export class Control {
     if (this.#doubting || this.away || this.#closed || this.#recent.length === 0) return
     this.#doubting = true
     const fromMs = this.#needs.clock.nowMs()
-    if (this.#lastHeardMs >= this.#lastPingMs) this.#askedMs = fromMs
-    this.#lastPingMs = fromMs
-    this.#link.send('ping', { nonce: BigInt(fromMs) })
+    this.#ping(fromMs)
     const judge = () => {
       this.#doubting = false
       if (this.#lastHeardMs < fromMs && !this.#closed) void this.#rejoin()
@@ -154,16 +154,18 @@ export class Control {
     setTimeout(() => setImmediate(judge), DOUBT_MS + DOUBT_ROUND_TRIPS * Math.max(...this.#recent)).unref()
   }
 
+  #ping(nowMs: number): void {
+    // Silence counts from a question that could have been answered.
+    if (this.#lastHeardMs >= this.#lastPingMs) this.#askedMs = nowMs
+    this.#lastPingMs = nowMs
+    this.#link.send('ping', { nonce: BigInt(nowMs) })
+  }
+
   #tick(): void {
     const nowMs = this.#needs.clock.nowMs()
     const { flows, quietMs } = this.#needs.activity()
     const { pingMs, silenceMs } = patience(flows, quietMs)
-    if (nowMs - this.#lastPingMs >= pingMs && !this.#link.closed) {
-      // Silence counts from a question that could have been answered.
-      if (this.#lastHeardMs >= this.#lastPingMs) this.#askedMs = nowMs
-      this.#lastPingMs = nowMs
-      this.#link.send('ping', { nonce: BigInt(nowMs) })
-    }
+    if (nowMs - this.#lastPingMs >= pingMs && !this.#link.closed) this.#ping(nowMs)
     if (this.#lastHeardMs >= this.#askedMs) return
     const leftMs = this.#askedMs + silenceMs - nowMs
     if (leftMs <= 0) void this.#rejoin()

@@ -41,6 +41,8 @@ export interface FastFlowsNeeds {
   onEnded(inOrder: boolean, count: number): void
   onGivenUp(flow: { discarded: number }, error: BywayError): void
   onSettled(flow: { sent: bigint; received: bigint }, stated: Totals): void
+  /** Somebody who could ask elsewhere waits long for an answer. */
+  onUnanswered(): void
   onDead(error: BywayError): void
 }
 
@@ -272,6 +274,9 @@ export class FastFlows {
       case 'counted':
         this.refresh()
         break
+      case 'unanswered':
+        this.#needs.onUnanswered()
+        break
       case 'opened':
         this.#onOpened(report.flow)
         break
@@ -403,11 +408,13 @@ export class FastFlows {
   /** The way to the provider is dead: flows wait for the session to find another. */
   away(): void {
     this.#attempts.hold()
+    this.session.order({ do: 'away' })
   }
 
   /** There is a way again: whoever waits for a pause or a dead way tries at once. */
   back(): void {
     this.#attempts.hurry()
+    this.session.order({ do: 'back' })
   }
 
   /** Resolves when all flows are over and what the provider said last has come, at the latest after so long. */

@@ -142,7 +142,7 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
     const exits = next.exits.filter((exit) => !sessions.away(place, exit))
     const turns = exits.map((exit) => {
       const session = sessions.numberOf(place, exit)
-      return session === undefined ? undefined : { session, exit }
+      return session === undefined ? undefined : { session, exit, others: exits.length > 1 }
     })
     const open = turns.some((turn) => turn !== undefined)
     return open ? { turns, goodMs: Math.min(GRANTED_MS, next.forMs) } : undefined

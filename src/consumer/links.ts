@@ -47,7 +47,7 @@ export class LinkPool {
     return this.fresh(session, signal)
   }
 
-  /** A new link attached to the session; begun again when the way it was made over is given up for another. */
+  /** A new link attached to the session; begun again when the way it was made over is given up for another. PROVIDER_LOST with {@link away}. */
   async fresh(session: { sessionId: Hex; token: Hex }, signal: AbortSignal): Promise<Link> {
     for (;;) {
       const attempt = new AbortController()
@@ -55,6 +55,7 @@ export class LinkPool {
       try {
         return await this.#make(session, AbortSignal.any([signal, attempt.signal]))
       } catch (thrown) {
+        if (attempt.signal.reason instanceof BywayError) throw attempt.signal.reason
         if (!attempt.signal.aborted || signal.aborted || this.#closed) throw thrown
       } finally {
         this.#making.delete(attempt)
@@ -114,6 +115,11 @@ export class LinkPool {
     for (const [link, sinceMs] of this.#all) {
       if (sinceMs <= beforeMs) link.destroy(new BywayError('PROVIDER_LOST', 'the way to the provider is dead'))
     }
+  }
+
+  /** The provider fell silent: whoever waits for a link had better ask elsewhere. */
+  away(): void {
+    for (const attempt of this.#making.keys()) attempt.abort(new BywayError('PROVIDER_LOST', 'the provider fell silent'))
   }
 
   close(): void {

@@ -191,7 +191,9 @@ export class ConsumerSession {
         this.#flows.away()
         this.#fast?.away()
         needs.onChanged?.()
-        if (!cutOff) needs.onAway?.(this)
+        if (cutOff) return
+        this.#pool.away()
+        needs.onAway?.(this)
       },
       onBack: () => {
         this.#flows.back()
@@ -304,6 +306,7 @@ export class ConsumerSession {
         return promptBytes(this.#purse, { signing, lead })
       },
       onEnded: (inOrder, count) => this.#needs.observer.count('flows', count, { result: inOrder ? 'ok' : 'CONNECTION_RESET' }),
+      onUnanswered: () => this.doubt(),
       onDead: (error) => this.fail(error),
     })
   }

@@ -12,6 +12,8 @@ interface Way {
   delayMs: number
   /** How long bytes are under way, in each direction. */
   oneWayMs: number
+  /** Nothing arrives any more, and nobody is told. */
+  silent: boolean
 }
 
 /** The way, and the offer of the provider that names it. */
@@ -19,7 +21,7 @@ export async function wayTo(
   t: TestContext,
   { offer, keys, port }: Awaited<ReturnType<typeof startProvider>>,
 ): Promise<{ way: Way; offer: SignedOffer }> {
-  const way: Way = { connections: 0, delayMs: 0, oneWayMs: 0 }
+  const way: Way = { connections: 0, delayMs: 0, oneWayMs: 0, silent: false }
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
     way.connections++
     near.on('error', () => {})
@@ -38,12 +40,15 @@ export async function wayTo(
 }
 
 function carry(from: Socket, to: Socket, way: Way): void {
-  from.once('close', () => to.destroy())
-  if (way.oneWayMs === 0) {
-    from.pipe(to)
-    return
-  }
   // Timers of one length fire in the order they were set.
-  from.on('data', (chunk) => void setTimeout(() => to.write(chunk), way.oneWayMs))
-  from.once('end', () => void setTimeout(() => to.end(), way.oneWayMs))
+  const later = (act: () => void) => {
+    const arrive = () => {
+      if (!way.silent) act()
+    }
+    if (way.oneWayMs === 0) arrive()
+    else setTimeout(arrive, way.oneWayMs)
+  }
+  from.on('data', (chunk) => later(() => void to.write(chunk)))
+  from.once('end', () => later(() => void to.end()))
+  from.once('close', () => later(() => to.destroy()))
 }

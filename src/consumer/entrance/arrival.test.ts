@@ -38,7 +38,7 @@ for (const bytes of [20_000, 16_000]) {
     const doorkeeper = new Doorkeeper(inside)
     t.after(() => doorkeeper.close())
     doorkeeper.obey({ enter: 'open', flows: Count.upTo(10).shared, connections: Count.upTo(10).shared, handshakeMs: 10_000 }, fd)
-    const grant = { key: parametersKey(step.parameters), turns: [{ session: 1, exit: '0x00' as const }], goodMs: 60_000 }
+    const grant = { key: parametersKey(step.parameters), turns: [{ session: 1, exit: '0x00' as const, others: false }], goodMs: 60_000 }
     doorkeeper.obey({ enter: 'grant', grant }, -1)
     const application = connect(port, '127.0.0.1')
     t.after(() => application.destroy())

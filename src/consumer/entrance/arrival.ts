@@ -11,7 +11,7 @@ export interface ArrivalNeeds {
   /** Begins the flow asked for, which owns the descriptor then; `events`: what the loop told of it that matters later. False when it is not for us. */
   serve(arrival: Arrival, request: SocksRequest, events: number): boolean
   /** It is for the main thread. */
-  hand(arrival: Arrival, heard: Uint8Array, said: number): void
+  hand(arrival: Arrival): void
   /** It is over here: it became a flow, or not. */
   onLeft(arrival: Arrival, served: boolean): void
 }
@@ -33,6 +33,11 @@ export class Arrival {
     this.#inside = inside
     this.#needs = needs
     this.fd = fd
+  }
+
+  /** What it said, with all that was read behind its request, and how many bytes of what it has to hear it has heard. */
+  get told(): { heard: Uint8Array; said: number } {
+    return { heard: new Uint8Array(this.#heard), said: this.#said }
   }
 
   onEvents(events: number): void {
@@ -88,7 +93,7 @@ export class Arrival {
   #hand(): void {
     this.#inside.thread.loop.unwatch(this.fd)
     this.#needs.onLeft(this, false)
-    this.#needs.hand(this, this.#heard, this.#said)
+    this.#needs.hand(this)
   }
 
   /** Closes it. */

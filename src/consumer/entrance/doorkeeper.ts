@@ -119,30 +119,36 @@ export class Doorkeeper implements EntranceSide, ArrivalNeeds {
     if (!served) this.#open?.connections.give()
   }
 
-  hand({ fd }: Arrival, heard: Uint8Array, said: number): void {
-    this.#say({ entered: 'hand', fd, heard: new Uint8Array(heard), said })
+  hand({ fd, told }: Arrival): void {
+    this.#say({ entered: 'hand', fd, ...told })
   }
 
   // --- Serving ---
 
-  serve({ fd }: Arrival, { destination, parameters, rest }: SocksRequest, events: number): boolean {
+  serve(arrival: Arrival, { destination, parameters, rest }: SocksRequest, events: number): boolean {
     const { flows, connections } = this.#open ?? {}
     if (flows === undefined || connections === undefined || isReserved(destination) || rest.length > MAX_EARLY_BYTES) return false
     const choice = this.#choose(parametersKey(parameters))
     const side = choice && this.#inside.session(choice.session)
     // One too many is refused by the main thread, which knows the words.
     if (choice === undefined || side === undefined || !flows.take()) return false
-    const { exit } = choice
+    const { exit, others } = choice
+    const { fd } = arrival
+    const atOnce = this.#answered.has(exit, destination)
+    // Kept until it is answered.
+    let told = others && !atOnce ? arrival.told : undefined
     const begun = side.begin(
       destination,
-      { fd, events, early: rest, reply: socksSucceeded, atOnce: this.#answered.has(exit, destination) },
+      { fd, events, early: rest, reply: socksSucceeded, atOnce },
       {
         timeoutMs: OPEN_TIMEOUT_MS,
         asker: {
           onOpened: () => {
+            told = undefined
             this.#answered.watch(exit, destination)
             this.#worked.add(exit)
           },
+          onElsewhere: others ? (unanswered) => this.#say({ entered: 'hand', fd: unanswered, ...told! }) : undefined,
           onFailed: (trouble, unanswered) => {
             this.#answered.forget(exit, destination)
             this.#refuse(unanswered, trouble)

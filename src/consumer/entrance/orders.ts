@@ -6,6 +6,8 @@ export interface Choice {
   /** By which the carrying thread knows it. */
   session: number
   exit: Hex
+  /** Another exit could serve it as well. */
+  others: boolean
 }
 
 /** What the main thread would decide for requests with these parameters, for as long as that is so. */

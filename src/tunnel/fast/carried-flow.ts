@@ -140,6 +140,11 @@ export class CarriedFlow implements Watcher, Task {
     return this.#finished
   }
 
+  /** Nothing that the socket of this end said was read. */
+  get untold(): boolean {
+    return this.state.sent === 0 && this.#kept.bytes === 0 && this.#stash === undefined
+  }
+
   /** Bytes moved, both ways. */
   get progress(): number {
     return this.state.sent + this.delivered

@@ -23,9 +23,21 @@ const MAX_IDLE = 256
  */
 const FIRST_WORDS_MS = 1
 
+/** An answer that takes this long makes one doubt that anybody is there: a person notices a third of a second. */
+const UNANSWERED_MS = 200
+/** So long a way may be dead before flows end that may have been opened over it: one that was only slow is back by then. */
+const STILL_AWAY_MS = 2_000
+
+const FELL_SILENT: Trouble = { code: 'PROVIDER_LOST', message: 'the provider fell silent' }
+
 /** Who, in this thread, asked for a flow. */
 export interface Asker {
   onOpened(): void
+  /**
+   * The way is dead. The application at `fd`, which said nothing and was told nothing, is the asker's again, to ask somebody else. Absent where nobody
+   * else could serve: then it waits.
+   */
+  onElsewhere?: ((fd: number) => void) | undefined
   /** `fd`: the application, which was not answered yet and is the asker's again; -1 when it was answered. */
   onFailed(trouble: Trouble, fd: number): void
   /** It ended, one way or the other. Called once. */
@@ -37,6 +49,7 @@ interface Asked {
   /** The main thread does not know it. */
   own: boolean
   readonly timer: Timer
+  readonly sinceMs: number
 }
 
 export class ConsumerSide extends Side {
@@ -46,6 +59,10 @@ export class ConsumerSide extends Side {
   readonly #replies = new Map<CarriedFlow, Uint8Array>()
   readonly #askers = new Map<CarriedFlow, Asked>()
   #own = 0
+  /** Flows of askers that know of others, and were not answered yet. */
+  readonly #waiting = new Set<CarriedFlow>()
+  #looking: Timer | undefined
+  #stillAway: Timer | undefined
   readonly #idle: { link: SealedLink; sinceMs: number }[] = []
   #sweeping: Timer | undefined
 
@@ -59,6 +76,7 @@ export class ConsumerSide extends Side {
       }
       const asked = this.#askers.get(flow)
       this.carrying.thread.loop.cancel(asked?.timer)
+      this.#waiting.delete(flow)
       if (asked === undefined) this.carrying.say({ say: 'opened', session: this.session, flow: flow.id })
       else asked.asker.onOpened()
     },
@@ -87,7 +105,7 @@ export class ConsumerSide extends Side {
       const asked = this.#askers.get(flow)
       if (asked?.own === true) {
         if (flow.opening) {
-          this.giveUp(flow.id, trouble)
+          this.#lose(flow, trouble)
           return
         }
         // From here on it is the main thread's, like any other.
@@ -157,15 +175,15 @@ export class ConsumerSide extends Side {
   }
 
   /**
-   * Begins a flow for an application at `fd`, which the loop watches and told `events` of. False, and nothing done, when no link is idle. `reply` is
-   * written once the flow is open, or at once.
+   * Begins a flow for an application at `fd`, which the loop watches and told `events` of. False, and nothing done, when no link is idle or the way is
+   * dead. `reply` is written once the flow is open, or at once.
    */
   begin(
     destination: { host: string; port: number },
     application: { fd: number; events: number; early: Uint8Array; reply: Uint8Array; atOnce: boolean },
     { asker, timeoutMs }: { asker: Asker; timeoutMs: number },
   ): boolean {
-    const link = this.#take()
+    const link = this.#stillAway === undefined ? this.#take() : undefined
     if (link === undefined) return false
     const flowId = this.meter.nextFlow()
     const { host, port } = destination
@@ -173,7 +191,7 @@ export class ConsumerSide extends Side {
     const timer = this.carrying.thread.loop.after(timeoutMs, () =>
       link.destroy(new BywayError('SESSION_TIMEOUT', 'the provider did not answer in time')),
     )
-    this.#begin(flowId, link, { ...application, frame }, { asker, own: true, timer })
+    this.#begin(flowId, link, { ...application, frame }, { asker, own: true, timer, sinceMs: this.carrying.thread.loop.nowMs })
     return true
   }
 
@@ -196,6 +214,10 @@ export class ConsumerSide extends Side {
     if (asked !== undefined) {
       this.#askers.set(flow, asked)
       this.meter.setLive(++this.#own)
+      if (asked.asker.onElsewhere !== undefined) {
+        this.#waiting.add(flow)
+        this.#looking ??= this.carrying.thread.loop.after(UNANSWERED_MS, () => this.#look())
+      }
     }
     flow.opening = true
     link.begin()
@@ -212,6 +234,52 @@ export class ConsumerSide extends Side {
   /** What an application waits for, unless it is gone, or waits for nothing. */
   #say(fd: number, words: Uint8Array): void {
     if (fd >= 0 && words.length > 0) this.carrying.thread.say(fd, words)
+  }
+
+  // --- Waiting for an answer ---
+
+  /** Says when somebody waits long, and looks again while somebody waits. */
+  #look(): void {
+    const { loop } = this.carrying.thread
+    this.#looking = undefined
+    const [oldest] = this.#waiting
+    if (oldest === undefined) return
+    const waitedMs = loop.nowMs - this.#askers.get(oldest)!.sinceMs
+    if (waitedMs >= UNANSWERED_MS) this.carrying.say({ say: 'unanswered', session: this.session })
+    this.#looking = loop.after(waitedMs >= UNANSWERED_MS ? UNANSWERED_MS : UNANSWERED_MS - waitedMs, () => this.#look())
+  }
+
+  /** The way is dead, as far as the main thread knows. Who can ask somebody else does. */
+  away(): void {
+    for (const flow of [...this.#waiting]) if (this.#canGoElsewhere(flow)) this.#sendElsewhere(flow)
+    this.#stillAway ??= this.carrying.thread.loop.after(STILL_AWAY_MS, () => {
+      // What they said may have arrived: the application decides whether it says it again.
+      for (const { id } of [...this.#waiting]) this.giveUp(id, FELL_SILENT)
+    })
+  }
+
+  /** There is a way again. */
+  back(): void {
+    this.carrying.thread.loop.cancel(this.#stillAway)
+    this.#stillAway = undefined
+  }
+
+  #canGoElsewhere(flow: CarriedFlow): boolean {
+    return this.#waiting.has(flow) && this.#replies.has(flow) && flow.untold
+  }
+
+  #sendElsewhere(flow: CarriedFlow): void {
+    const { asker } = this.#askers.get(flow)!
+    this.#replies.delete(flow)
+    const fd = flow.leave()
+    this.#giveUp(flow, -1, FELL_SILENT)
+    if (fd >= 0) asker.onElsewhere!(fd)
+  }
+
+  /** Its link broke, or the session ended. */
+  #lose(flow: CarriedFlow, trouble?: Trouble): void {
+    if (this.#canGoElsewhere(flow)) this.#sendElsewhere(flow)
+    else this.giveUp(flow.id, trouble)
   }
 
   // --- Ending ---
@@ -241,6 +309,7 @@ export class ConsumerSide extends Side {
     if (asked === undefined) return false
     const { own } = asked
     this.#askers.delete(flow)
+    this.#waiting.delete(flow)
     this.carrying.thread.loop.cancel(asked.timer)
     this.#count(asked)
     asked.asker.onOver()
@@ -250,14 +319,19 @@ export class ConsumerSide extends Side {
   giveUp(id: number, trouble?: Trouble): void {
     const flow = this.flows.get(id)
     if (flow === undefined) return
-    this.flows.delete(id)
     const fd = this.#unanswered(flow)
-    flow.giveUp()
     const asked = this.#askers.get(flow)
     if (fd >= 0) asked?.asker.onFailed(trouble ?? { code: 'PROVIDER_LOST', message: 'the session ended' }, fd)
+    this.#giveUp(flow, asked === undefined ? fd : -1, trouble)
+  }
+
+  /** `fd`: an application for the main thread, or -1. */
+  #giveUp(flow: CarriedFlow, fd: number, trouble: Trouble | undefined): void {
+    this.flows.delete(flow.id)
+    flow.giveUp()
     const { sent, received } = flow.state
     const counts = { sent, received, discarded: flow.discarded }
-    this.carrying.say({ say: 'given-up', session: this.session, flow: id, ...counts, fd: asked === undefined ? fd : -1, trouble })
+    this.carrying.say({ say: 'given-up', session: this.session, flow: flow.id, ...counts, fd, trouble })
     this.#dismiss(flow)
   }
 
@@ -268,8 +342,9 @@ export class ConsumerSide extends Side {
   }
 
   override close(): void {
-    this.carrying.thread.loop.cancel(this.#sweeping)
-    for (const id of [...this.flows.keys()]) this.giveUp(id)
+    const { loop } = this.carrying.thread
+    for (const timer of [this.#sweeping, this.#looking, this.#stillAway]) loop.cancel(timer)
+    for (const flow of [...this.flows.values()]) this.#lose(flow)
     super.close()
   }
 

@@ -59,6 +59,9 @@ export type Order =
   | { do: 'refuse'; fd: number; words: Uint8Array }
   /** Consumer: asks for a flow that lost its link to go on here; answered with `carried-on`. */
   | { do: 'resume'; session: number; link: number; flow: number }
+  /** Consumer: the way to the provider is dead, as far as is known; or it is not any more. */
+  | { do: 'away'; session: number }
+  | { do: 'back'; session: number }
   /** No link comes any more. */
   | { do: 'give-up'; session: number; flow: number }
   /** Provider: answers to `asked`. */
@@ -101,7 +104,8 @@ export type Report =
   /** `garbled`: what came was not what the other end sealed, or it says so of us. */
   | { say: 'closed-link'; session: number; link: number; trouble: Trouble | undefined; garbled: boolean }
   | { say: 'closed-session'; session: number }
-  /** Consumer. */
+  /** Consumer: somebody who could ask elsewhere waits long for an answer. */
+  | { say: 'unanswered'; session: number }
   | { say: 'opened'; session: number; flow: number }
   | { say: 'failed'; session: number; flow: number; fd: number; trouble: Trouble }
   | { say: 'link-taken'; session: number; ask: number; link: number | undefined }

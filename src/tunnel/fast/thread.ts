@@ -126,6 +126,8 @@ function obeyConsumer(side: ConsumerSide, order: Order): void {
   else if (order.do === 'take-link') side.takeFor(order.ask)
   else if (order.do === 'put-link') side.put(side.links.get(order.link))
   else if (order.do === 'lost') side.lost(order.flow, order.stated)
+  else if (order.do === 'away') side.away()
+  else if (order.do === 'back') side.back()
 }
 
 function obeyProvider(side: ProviderSide, order: Order): void {
