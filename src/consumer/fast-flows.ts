@@ -48,7 +48,12 @@ export interface FastFlowsNeeds {
 
 export interface CarryOptions {
   /** What the application gets to hear. */
-  answers: { connected: Uint8Array; failed(error: BywayError): Uint8Array }
+  answers: {
+    connected: Uint8Array
+    failed(error: BywayError): Uint8Array
+    /** It said nothing and heard nothing: whose way is dead may ask another exit. Absent where there is none. */
+    elsewhere?: ((client: Socket) => void) | undefined
+  }
   atOnce: boolean
   signal: AbortSignal
 }
@@ -156,7 +161,8 @@ export class FastFlows {
     const flow = this.#needs.nextId()
     const live = this.#begin(flow, link, answers)
     const frame = encodeMessage('open', { flowId: flow, ...open })
-    this.session.order({ do: 'open', link, flow, frame, ...taken, reply: answers.connected, atOnce })
+    const others = answers.elsewhere !== undefined
+    this.session.order({ do: 'open', link, flow, frame, ...taken, reply: answers.connected, atOnce, others })
     return { opened: live.opened.promise, over: live.over.promise }
   }
 
@@ -177,7 +183,7 @@ export class FastFlows {
       if (live.error !== undefined) carrier.destroy(live.error)
     })
     const frame = encodeMessage('extend', { flowId: flow, offer })
-    this.session.order({ do: 'open', link, flow, frame, fd, early: NOTHING, reply: NOTHING, atOnce: true })
+    this.session.order({ do: 'open', link, flow, frame, fd, early: NOTHING, reply: NOTHING, atOnce: true, others: false })
     return carrier
   }
 
@@ -320,8 +326,10 @@ export class FastFlows {
 
   #onOpened(flow: number): void {
     const live = this.#live.get(flow)
-    clearTimeout(live?.timer)
-    live?.opened.resolve()
+    if (live === undefined) return
+    clearTimeout(live.timer)
+    live.answers = undefined
+    live.opened.resolve()
   }
 
   #onFailed({ flow, fd, trouble }: Extract<SessionReport, { say: 'failed' }>): void {
@@ -362,12 +370,13 @@ export class FastFlows {
     return live
   }
 
-  #onGivenUp({ flow, sent, received, discarded, fd, trouble }: Extract<SessionReport, { say: 'given-up' }>): void {
+  #onGivenUp({ flow, sent, received, discarded, fd, trouble, elsewhere }: Extract<SessionReport, { say: 'given-up' }>): void {
     this.refresh()
     const live = this.#forget(flow)
     const told = trouble && new BywayError(errorCode(trouble.code, 'PROVIDER_LOST'), trouble.message)
     const error = live?.error ?? told ?? this.#error ?? new BywayError('PROVIDER_LOST', 'the tunnel connection broke')
-    if (fd >= 0) this.#plane.refuse(fd, live?.answers?.failed(error) ?? NOTHING)
+    if (fd >= 0 && elsewhere && live?.answers?.elsewhere !== undefined) live.answers.elsewhere(new Socket({ fd, allowHalfOpen: true }))
+    else if (fd >= 0) this.#plane.refuse(fd, live?.answers?.failed(error) ?? NOTHING)
     live?.opened.reject(error)
     this.#needs.onGivenUp({ discarded }, error)
     this.#broken.asked(flow)

@@ -169,7 +169,7 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
     { parameters, destination: { host } }: DialRequest,
     signal: AbortSignal,
     kind: FlowKind,
-    use: (session: ConsumerSession, route: Route, nodeKey: Hex) => Promise<T>,
+    use: (session: ConsumerSession, route: Route, chosen: { nodeKey: Hex; others: boolean }) => Promise<T>,
   ): Promise<T> {
     const hops = parameters.hops ?? needs.hops
     const place = exitPlace(hops)
@@ -194,7 +194,8 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
         }
         // Where others could serve, silence is not waited out.
         if (order.length > 1) session.doubt()
-        const used = await use(session, { sessionId: session.id.slice(2), country, pricePerGib, provider: nodeKey.slice(2), hops }, nodeKey)
+        const route = { sessionId: session.id.slice(2), country, pricePerGib, provider: nodeKey.slice(2), hops }
+        const used = await use(session, route, { nodeKey, others: order.length > 1 })
         routes.worked(nodeKey)
         routes.used(parameters, nodeKey, host)
         if (needs.spare && !parameters.strict) spares.want(place, order.filter((other) => other !== offer).slice(0, MAX_TRIES))
@@ -224,7 +225,7 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
 
   function dial(request: DialRequest, signal: AbortSignal): Promise<Dialed> {
     const { destination } = request
-    return withExit(request, signal, 'dialled', async (session, route, nodeKey) => {
+    return withExit(request, signal, 'dialled', async (session, route, { nodeKey }) => {
       const early = answered.has(nodeKey, destination)
       const stream = await session.openFlow({ destination: asSeenBy(route.hops, destination) }, { signal, early })
       answered.watch(nodeKey, destination, stream)
@@ -234,9 +235,9 @@ export function createConsumer(needs: ConsumerNeeds): Consumer {
 
   function carry(request: DialRequest, client: Duplex, answers: Answers, signal: AbortSignal): Promise<Carried | undefined> {
     const { destination } = request
-    return withExit(request, signal, 'carried', async (session, route, nodeKey) => {
+    return withExit(request, signal, 'carried', async (session, route, { nodeKey, others }) => {
       const atOnce = answered.has(nodeKey, destination)
-      const told = { connected: answers.connected(route), failed: answers.failed }
+      const told = { connected: answers.connected(route), failed: answers.failed, elsewhere: others ? answers.elsewhere : undefined }
       const carried = await session.carryFlow(asSeenBy(route.hops, destination), client, { answers: told, atOnce, signal })
       if (carried === undefined) return undefined
       entrance.learn(request.parameters)

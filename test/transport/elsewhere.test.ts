@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { createProxy, ENTRANCE_WORKER } from '../../src/consumer/index.ts'
 import { startPlane } from '../../src/tunnel/fast/plane.ts'
 import { origin } from '../attacks/world.ts'
@@ -11,14 +11,26 @@ import { dialLoopback, part, startConsumer, startProvider } from '../support/pai
 import { wayTo } from '../support/way.ts'
 import { contentOf } from './pair.ts'
 
+const HELLO = 'hello'
 const REQUESTS = 40
 /** Far below what a flow that is being opened may take, and far above what asking another exit does. */
 const SOON_MS = 5_000
 
-test('requests at an exit that falls silent are served by another', async (t) => {
+type Ask = (name: string, port: number) => { words: Buffer; answer: Buffer }
+
+const SOCKS: Ask = (name, port) => ({
+  words: Buffer.from([5, 1, 0, 5, 1, 0, 3, name.length, ...Buffer.from(name), port >> 8, port & 0xff]),
+  answer: Buffer.from([5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
+})
+const CONNECT: Ask = (name, port) => ({
+  words: Buffer.from(`CONNECT ${name}:${port} HTTP/1.1\r\nhost: ${name}:${port}\r\n\r\n`),
+  answer: Buffer.from('HTTP/1.1 200 '),
+})
+
+async function world(t: TestContext) {
   const chain = new MemoryChain()
   const plane = await startPlane(undefined, ENTRANCE_WORKER)
-  const server = await origin((socket) => socket.end('hello'))
+  const server = await origin((socket) => socket.end(HELLO))
   // Whatever it is called.
   const dial = () => dialLoopback('127.0.0.1', server.port)
   const sellers = [await startProvider({ chain, dial }), await startProvider({ chain, dial, country: 'jp' })]
@@ -43,27 +55,35 @@ test('requests at an exit that falls silent are served by another', async (t) =>
     await server.close()
   })
   let asked = 0
-  /** Of a destination nobody asked for before: the application waits for the answer. */
-  async function ask(): Promise<number> {
+  /** Of a destination nobody asked for before, so that the application waits for the answer. Resolves with how long it did, in milliseconds. */
+  async function ask(how: Ask): Promise<number> {
     const fromMs = performance.now()
     const socket = connect(at.port, at.host)
     await once(socket, 'connect')
-    const name = Buffer.from(`host-${++asked}.example`)
-    socket.write(Buffer.from([5, 1, 0, 5, 1, 0, 3, name.length, ...name, server.port >> 8, server.port & 0xff]))
+    const { words, answer } = how(`host-${++asked}.example`, server.port)
+    socket.write(words)
     const heard = await contentOf(socket)
-    assert.deepEqual([...heard], [5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...Buffer.from('hello')])
+    assert.deepEqual(heard.subarray(0, answer.length), answer)
+    assert.equal(heard.subarray(-HELLO.length).toString(), HELLO)
     return performance.now() - fromMs
   }
   // Both exits have sessions, and links that wait for flows.
-  while (consumer.sessions().length < 2) await Promise.all(Array.from({ length: 4 }, ask))
-  decided = 0
-  for (let i = 0; i < 10; i++) await ask()
-  assert.ok(decided < 10, 'positive control: the other thread begins flows by itself')
-  ways[0]!.way.silent = true
-  const fromMs = performance.now()
-  const taken = await Promise.all(Array.from({ length: REQUESTS }, ask))
-  const most = Math.max(...taken)
-  assert.ok(most < SOON_MS, `${most} ms`)
-  const away = consumer.sessions().filter((session) => session.away)
-  assert.equal(away.length, 1, `positive control: the silent one was asked, and found dead (${performance.now() - fromMs} ms)`)
-})
+  while (consumer.sessions().length < 2) await Promise.all(Array.from({ length: 4 }, () => ask(SOCKS)))
+  return { ask, ways, away: () => consumer.sessions().filter((session) => session.away).length, decided: () => decided }
+}
+
+for (const [name, how] of Object.entries({ SOCKS, CONNECT })) {
+  test(`requests at an exit that falls silent are served by another (${name})`, async (t) => {
+    const { ask, ways, away, decided } = await world(t)
+    const before = decided()
+    for (let i = 0; i < 10; i++) await ask(how)
+    // Positive control: each thread begins flows.
+    if (how === SOCKS) assert.ok(decided() < before + 10)
+    else assert.equal(decided(), before + 10)
+    ways[0]!.way.silent = true
+    const taken = await Promise.all(Array.from({ length: REQUESTS }, () => ask(how)))
+    const most = Math.max(...taken)
+    assert.ok(most < SOON_MS, `${most} ms`)
+    assert.equal(away(), 1, 'positive control: the silent one was asked, and found dead')
+  })
+}

@@ -10,8 +10,15 @@ import type { Answers, Carried, Dialed, Dialer, DialRequest, Front } from './ind
 /** Time for an application to read the refusal before its connection goes, whatever it still sends. */
 const LINGER_MS = 1_000
 
-/** `client` is paused or not yet read. Resolves when the flow is over; never rejects. */
-export async function serveFlow(client: Duplex, request: DialRequest, answers: Answers, { dialer, observer }: Front): Promise<void> {
+/** `client` is paused or not yet read. Resolves when the flow is over, or asks another exit; never rejects. */
+export async function serveFlow(client: Duplex, request: DialRequest, answers: Answers, front: Front, isFirst = true): Promise<void> {
+  const { dialer, observer } = front
+  let wentElsewhere = false
+  // Once: an application that waits for the second exit as well is told that it did not answer.
+  const elsewhere = (back: Duplex) => {
+    wentElsewhere = true
+    if (front.admit(back)) void serveFlow(back, request, answers, front, false)
+  }
   const gone = new AbortController()
   const onClose = () => gone.abort(new BywayError('CONNECTION_RESET', 'the application went away'))
   client.once('close', onClose)
@@ -19,7 +26,8 @@ export async function serveFlow(client: Duplex, request: DialRequest, answers: A
   client.read(0)
   let begun: Carried | Dialed
   try {
-    begun = (await dialer.carry?.(request, client, answers, gone.signal)) ?? (await dialer.dial(request, gone.signal))
+    const told = isFirst ? { ...answers, elsewhere } : answers
+    begun = (await dialer.carry?.(request, client, told, gone.signal)) ?? (await dialer.dial(request, gone.signal))
   } catch (thrown) {
     const error = asBywayError(thrown)
     observer.log('flow-refused', { code: error.code })
@@ -30,7 +38,9 @@ export async function serveFlow(client: Duplex, request: DialRequest, answers: A
   }
   if ('over' in begun) {
     // A failure was told to the application already.
-    begun.opened.catch((error) => observer.log('flow-refused', { code: asBywayError(error).code }))
+    begun.opened.catch((error) => {
+      if (!wentElsewhere) observer.log('flow-refused', { code: asBywayError(error).code })
+    })
     // Not waited for here: whoever waits keeps what the flow began with, which is more than the flow itself.
     return begun.over
   }

@@ -77,6 +77,8 @@ export interface EntranceOpen {
 export interface Answers {
   connected: (route: Route) => Uint8Array
   failed: (error: BywayError) => Uint8Array
+  /** The exit fell silent before it answered. The connection, on which nothing was said meanwhile, is the caller's again. */
+  elsewhere?: ((client: Duplex) => void) | undefined
 }
 
 /** A flow that goes on without the proxy. */
@@ -141,6 +143,8 @@ export interface Front {
   dialer: Dialer
   observer: Observer
   limits: ProxyLimits
+  /** Counts a connection until it is closed, and remembers it. False, the connection gone, when there are too many or the proxy closes. */
+  admit(client: Duplex): boolean
 }
 
 export function createProxy({ dialer }: ProxyNeeds, { observer = silent, limits: overrides = {} }: ProxyOptions = {}): LocalProxy {
@@ -148,7 +152,7 @@ export function createProxy({ dialer }: ProxyNeeds, { observer = silent, limits:
   const connections = Count.upTo(limits.connections)
   const flowCount = Count.upTo(limits.flows)
   const flows = limitFlows(dialer, flowCount)
-  const front: Front = { dialer: flows.dialer, observer, limits }
+  const front: Front = { dialer: flows.dialer, observer, limits, admit }
   const http = createHttpFront(front)
   const clients = new Set<Duplex>()
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => accept(client))
@@ -156,19 +160,24 @@ export function createProxy({ dialer }: ProxyNeeds, { observer = silent, limits:
   let leaveEntrance: (() => void) | undefined
   let closing: Promise<void> | undefined
 
-  /** `said`: bytes of our answers that the client has heard already. */
-  function accept(client: Duplex, said = 0): void {
+  function admit(client: Duplex): boolean {
+    // What ends a connection is acted on where it is served; an error must not end the process before or after that.
+    client.on('error', () => {})
     if (closing !== undefined || !connections.take()) {
       client.destroy()
-      return
+      return false
     }
     clients.add(client)
     client.once('close', () => {
       clients.delete(client)
       connections.give()
     })
-    // What ends a connection is acted on where it is served; an error must not end the process before or after that.
-    client.on('error', () => {})
+    return true
+  }
+
+  /** `said`: bytes of our answers that the client has heard already. */
+  function accept(client: Duplex, said = 0): void {
+    if (!admit(client)) return
     const late = setTimeout(() => client.destroy(), limits.handshakeMs)
     const stopClock = () => clearTimeout(late)
     client.once('close', stopClock)

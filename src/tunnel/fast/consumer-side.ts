@@ -13,6 +13,7 @@ import type { Timer } from './loop.ts'
 import type { Order, Trouble } from './orders.ts'
 import type { SealedLink } from './sealed-link.ts'
 import { Side, troubleOf, unexpected } from './side.ts'
+import { Unanswered } from './unanswered.ts'
 
 /** A browser's burst of connections, or a scraper's; more idle links only hold memory. */
 const MAX_IDLE = 256
@@ -22,11 +23,6 @@ const MAX_IDLE = 256
  * for the other side to speak loses this much, and no person notices.
  */
 const FIRST_WORDS_MS = 1
-
-/** An answer that takes this long makes one doubt that anybody is there: a person notices a third of a second. */
-const UNANSWERED_MS = 200
-/** So long a way may be dead before flows end that may have been opened over it: one that was only slow is back by then. */
-const STILL_AWAY_MS = 2_000
 
 const FELL_SILENT: Trouble = { code: 'PROVIDER_LOST', message: 'the provider fell silent' }
 
@@ -49,7 +45,6 @@ interface Asked {
   /** The main thread does not know it. */
   own: boolean
   readonly timer: Timer
-  readonly sinceMs: number
 }
 
 export class ConsumerSide extends Side {
@@ -59,10 +54,14 @@ export class ConsumerSide extends Side {
   readonly #replies = new Map<CarriedFlow, Uint8Array>()
   readonly #askers = new Map<CarriedFlow, Asked>()
   #own = 0
-  /** Flows of askers that know of others, and were not answered yet. */
-  readonly #waiting = new Set<CarriedFlow>()
-  #looking: Timer | undefined
-  #stillAway: Timer | undefined
+  /** Those of whoever could ask elsewhere. */
+  readonly #waiting = new Unanswered(this.carrying.thread.loop, {
+    onLong: () => this.carrying.say({ say: 'unanswered', session: this.session }),
+    // What an application said may have arrived: it decides whether it says it again.
+    onAway: (flow, still) => {
+      if (still || this.#canGoElsewhere(flow)) this.giveUp(flow.id, FELL_SILENT)
+    },
+  })
   readonly #idle: { link: SealedLink; sinceMs: number }[] = []
   #sweeping: Timer | undefined
 
@@ -105,7 +104,7 @@ export class ConsumerSide extends Side {
       const asked = this.#askers.get(flow)
       if (asked?.own === true) {
         if (flow.opening) {
-          this.#lose(flow, trouble)
+          this.giveUp(flow.id, trouble)
           return
         }
         // From here on it is the main thread's, like any other.
@@ -163,15 +162,15 @@ export class ConsumerSide extends Side {
   // --- Beginning ---
 
   /** A flow of the main thread's. */
-  open({ link: linkId, flow: id, frame, fd, early, reply, atOnce }: Extract<Order, { do: 'open' }>): void {
+  open({ link: linkId, flow: id, frame, fd, early, reply, atOnce, others }: Extract<Order, { do: 'open' }>): void {
     const link = this.links.get(linkId)
     if (link === undefined || link.closed) {
-      const nothing = { sent: 0, received: 0, discarded: 0, trouble: undefined }
+      const nothing = { sent: 0, received: 0, discarded: 0, trouble: undefined, elsewhere: false }
       this.carrying.say({ say: 'given-up', session: this.session, flow: id, ...nothing, fd })
       return
     }
     this.carrying.thread.native.setNonBlocking(fd)
-    this.#begin(id, link, { frame, fd, early, reply, atOnce, events: 0 })
+    this.#begin(id, link, { frame, fd, early, reply, atOnce, others, events: 0 })
   }
 
   /**
@@ -183,7 +182,7 @@ export class ConsumerSide extends Side {
     application: { fd: number; events: number; early: Uint8Array; reply: Uint8Array; atOnce: boolean },
     { asker, timeoutMs }: { asker: Asker; timeoutMs: number },
   ): boolean {
-    const link = this.#stillAway === undefined ? this.#take() : undefined
+    const link = this.#waiting.away ? undefined : this.#take()
     if (link === undefined) return false
     const flowId = this.meter.nextFlow()
     const { host, port } = destination
@@ -191,7 +190,7 @@ export class ConsumerSide extends Side {
     const timer = this.carrying.thread.loop.after(timeoutMs, () =>
       link.destroy(new BywayError('SESSION_TIMEOUT', 'the provider did not answer in time')),
     )
-    this.#begin(flowId, link, { ...application, frame }, { asker, own: true, timer, sinceMs: this.carrying.thread.loop.nowMs })
+    this.#begin(flowId, link, { ...application, frame, others: asker.onElsewhere !== undefined }, { asker, own: true, timer })
     return true
   }
 
@@ -205,7 +204,8 @@ export class ConsumerSide extends Side {
       early,
       reply,
       atOnce,
-    }: { frame: Uint8Array; fd: number; events: number } & Pick<Extract<Order, { do: 'open' }>, 'early' | 'reply' | 'atOnce'>,
+      others,
+    }: { frame: Uint8Array; fd: number; events: number } & Pick<Extract<Order, { do: 'open' }>, 'early' | 'reply' | 'atOnce' | 'others'>,
     asked?: Asked,
   ): void {
     // Before anything else: it thinks of its first words while we do the rest.
@@ -214,11 +214,8 @@ export class ConsumerSide extends Side {
     if (asked !== undefined) {
       this.#askers.set(flow, asked)
       this.meter.setLive(++this.#own)
-      if (asked.asker.onElsewhere !== undefined) {
-        this.#waiting.add(flow)
-        this.#looking ??= this.carrying.thread.loop.after(UNANSWERED_MS, () => this.#look())
-      }
     }
+    if (others) this.#waiting.add(flow)
     flow.opening = true
     link.begin()
     link.sendFrame(frame)
@@ -236,50 +233,19 @@ export class ConsumerSide extends Side {
     if (fd >= 0 && words.length > 0) this.carrying.thread.say(fd, words)
   }
 
-  // --- Waiting for an answer ---
-
-  /** Says when somebody waits long, and looks again while somebody waits. */
-  #look(): void {
-    const { loop } = this.carrying.thread
-    this.#looking = undefined
-    const [oldest] = this.#waiting
-    if (oldest === undefined) return
-    const waitedMs = loop.nowMs - this.#askers.get(oldest)!.sinceMs
-    if (waitedMs >= UNANSWERED_MS) this.carrying.say({ say: 'unanswered', session: this.session })
-    this.#looking = loop.after(waitedMs >= UNANSWERED_MS ? UNANSWERED_MS : UNANSWERED_MS - waitedMs, () => this.#look())
-  }
-
   /** The way is dead, as far as the main thread knows. Who can ask somebody else does. */
   away(): void {
-    for (const flow of [...this.#waiting]) if (this.#canGoElsewhere(flow)) this.#sendElsewhere(flow)
-    this.#stillAway ??= this.carrying.thread.loop.after(STILL_AWAY_MS, () => {
-      // What they said may have arrived: the application decides whether it says it again.
-      for (const { id } of [...this.#waiting]) this.giveUp(id, FELL_SILENT)
-    })
+    this.#waiting.goneAway()
   }
 
   /** There is a way again. */
   back(): void {
-    this.carrying.thread.loop.cancel(this.#stillAway)
-    this.#stillAway = undefined
+    this.#waiting.back()
   }
 
+  /** Nobody heard a word of its application, and that none of anybody. */
   #canGoElsewhere(flow: CarriedFlow): boolean {
     return this.#waiting.has(flow) && this.#replies.has(flow) && flow.untold
-  }
-
-  #sendElsewhere(flow: CarriedFlow): void {
-    const { asker } = this.#askers.get(flow)!
-    this.#replies.delete(flow)
-    const fd = flow.leave()
-    this.#giveUp(flow, -1, FELL_SILENT)
-    if (fd >= 0) asker.onElsewhere!(fd)
-  }
-
-  /** Its link broke, or the session ended. */
-  #lose(flow: CarriedFlow, trouble?: Trouble): void {
-    if (this.#canGoElsewhere(flow)) this.#sendElsewhere(flow)
-    else this.giveUp(flow.id, trouble)
   }
 
   // --- Ending ---
@@ -305,11 +271,11 @@ export class ConsumerSide extends Side {
 
   /** Whoever asked for it hears that it is over. True when the main thread does not know it. */
   #dismiss(flow: CarriedFlow): boolean {
+    this.#waiting.delete(flow)
     const asked = this.#askers.get(flow)
     if (asked === undefined) return false
     const { own } = asked
     this.#askers.delete(flow)
-    this.#waiting.delete(flow)
     this.carrying.thread.loop.cancel(asked.timer)
     this.#count(asked)
     asked.asker.onOver()
@@ -319,20 +285,25 @@ export class ConsumerSide extends Side {
   giveUp(id: number, trouble?: Trouble): void {
     const flow = this.flows.get(id)
     if (flow === undefined) return
+    this.flows.delete(id)
+    const elsewhere = this.#canGoElsewhere(flow)
     const fd = this.#unanswered(flow)
-    const asked = this.#askers.get(flow)
-    if (fd >= 0) asked?.asker.onFailed(trouble ?? { code: 'PROVIDER_LOST', message: 'the session ended' }, fd)
-    this.#giveUp(flow, asked === undefined ? fd : -1, trouble)
-  }
-
-  /** `fd`: an application for the main thread, or -1. */
-  #giveUp(flow: CarriedFlow, fd: number, trouble: Trouble | undefined): void {
-    this.flows.delete(flow.id)
     flow.giveUp()
+    const asker = this.#askers.get(flow)?.asker
+    if (fd >= 0 && !elsewhere) asker?.onFailed(trouble ?? { code: 'PROVIDER_LOST', message: 'the session ended' }, fd)
     const { sent, received } = flow.state
     const counts = { sent, received, discarded: flow.discarded }
-    this.carrying.say({ say: 'given-up', session: this.session, flow: flow.id, ...counts, fd, trouble })
+    this.carrying.say({
+      say: 'given-up',
+      session: this.session,
+      flow: id,
+      ...counts,
+      fd: asker === undefined ? fd : -1,
+      trouble,
+      elsewhere,
+    })
     this.#dismiss(flow)
+    if (fd >= 0 && elsewhere) asker?.onElsewhere?.(fd)
   }
 
   /** The provider gave it up, and says what it carried. */
@@ -343,8 +314,9 @@ export class ConsumerSide extends Side {
 
   override close(): void {
     const { loop } = this.carrying.thread
-    for (const timer of [this.#sweeping, this.#looking, this.#stillAway]) loop.cancel(timer)
-    for (const flow of [...this.flows.values()]) this.#lose(flow)
+    loop.cancel(this.#sweeping)
+    this.#waiting.close()
+    for (const id of [...this.flows.keys()]) this.giveUp(id)
     super.close()
   }
 

@@ -52,6 +52,8 @@ export type Order =
       early: Uint8Array
       reply: Uint8Array
       atOnce: boolean
+      /** Somebody else could be asked as well. */
+      others: boolean
     }
   /** Consumer: gives a flow up. */
   | { do: 'reset'; session: number; flow: number }
@@ -123,7 +125,10 @@ export type Report =
   | { say: 'suspended'; session: number; flow: number; opening: boolean; trouble: Trouble }
   /** Whether the flow goes on, or was over already (then `over` came before); else why not. */
   | { say: 'carried-on'; session: number; flow: number; trouble: Trouble | undefined }
-  /** A flow ended without its link; what it counted. `fd`: an application that has not heard anything yet, or -1. */
+  /**
+   * A flow ended without its link; what it counted. `fd`: an application that has not heard anything yet, or -1; `elsewhere`: and said nothing, so that
+   * somebody else may be asked.
+   */
   | {
       say: 'given-up'
       session: number
@@ -133,6 +138,7 @@ export type Report =
       discarded: number
       fd: number
       trouble: Trouble | undefined
+      elsewhere: boolean
     }
   /** Provider: a consumer asks for a destination; `cancelled` when it does not want it any more. */
   | { say: 'asked'; session: number; flow: number; open: MessageBody<'open'> | undefined; extend: MessageBody<'extend'> | undefined }
