@@ -165,8 +165,8 @@ export class ConsumerSide extends Side {
   open({ link: linkId, flow: id, frame, fd, early, reply, atOnce, others }: Extract<Order, { do: 'open' }>): void {
     const link = this.links.get(linkId)
     if (link === undefined || link.closed) {
-      const nothing = { sent: 0, received: 0, discarded: 0, trouble: undefined, elsewhere: false }
-      this.carrying.say({ say: 'given-up', session: this.session, flow: id, ...nothing, fd })
+      const nothing = { sent: 0, received: 0, discarded: 0, trouble: undefined }
+      this.carrying.say({ say: 'given-up', session: this.session, flow: id, ...nothing, fd, elsewhere: early.length === 0 })
       return
     }
     this.carrying.thread.native.setNonBlocking(fd)
@@ -243,7 +243,7 @@ export class ConsumerSide extends Side {
     this.#waiting.back()
   }
 
-  /** Nobody heard a word of its application, and that none of anybody. */
+  /** Its application waits for somebody's answer, and said nothing that could be said twice. */
   #canGoElsewhere(flow: CarriedFlow): boolean {
     return this.#waiting.has(flow) && this.#replies.has(flow) && flow.untold
   }

@@ -11,7 +11,7 @@ const LONG_MS = 200
 const STILL_AWAY_MS = 2_000
 
 export interface UnansweredNeeds {
-  /** Somebody waits long. Told again while that is so. */
+  /** Somebody waits long. */
   onLong(): void
   /** The way is dead; `still`: it has been for a while. */
   onAway(flow: CarriedFlow, still: boolean): void
@@ -20,8 +20,9 @@ export interface UnansweredNeeds {
 export class Unanswered {
   readonly #loop: Loop
   readonly #needs: UnansweredNeeds
-  /** Since when each waits, the oldest first. */
+  /** Since when each waits that does not wait long, the oldest first; then those that do. */
   readonly #since = new Map<CarriedFlow, number>()
+  readonly #long = new Set<CarriedFlow>()
   #looking: Timer | undefined
   #stillAway: Timer | undefined
 
@@ -36,7 +37,7 @@ export class Unanswered {
   }
 
   has(flow: CarriedFlow): boolean {
-    return this.#since.has(flow)
+    return this.#since.has(flow) || this.#long.has(flow)
   }
 
   add(flow: CarriedFlow): void {
@@ -45,21 +46,27 @@ export class Unanswered {
   }
 
   delete(flow: CarriedFlow): void {
-    this.#since.delete(flow)
+    if (!this.#since.delete(flow)) this.#long.delete(flow)
   }
 
   #look(): void {
     this.#looking = undefined
-    const [sinceMs] = this.#since.values()
-    if (sinceMs === undefined) return
-    const leftMs = sinceMs + LONG_MS - this.#loop.nowMs
-    if (leftMs <= 0) this.#needs.onLong()
-    this.#looking = this.#loop.after(leftMs > 0 ? leftMs : LONG_MS, () => this.#look())
+    const before = this.#long.size
+    for (const [flow, sinceMs] of this.#since) {
+      const leftMs = sinceMs + LONG_MS - this.#loop.nowMs
+      if (leftMs > 0) {
+        this.#looking = this.#loop.after(leftMs, () => this.#look())
+        break
+      }
+      this.#since.delete(flow)
+      this.#long.add(flow)
+    }
+    if (this.#long.size > before) this.#needs.onLong()
   }
 
   goneAway(): void {
     const tell = (still: boolean) => {
-      for (const flow of [...this.#since.keys()]) this.#needs.onAway(flow, still)
+      for (const flow of [...this.#long, ...this.#since.keys()]) this.#needs.onAway(flow, still)
     }
     this.#stillAway ??= this.#loop.after(STILL_AWAY_MS, () => tell(true))
     tell(false)
