@@ -7,7 +7,7 @@ import { parseDestination } from '../../src/protocol/destination.ts'
 import { BywayError } from '../../src/protocol/errors.ts'
 import { origin } from '../attacks/world.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
-import { anyRoute, dialLoopback, part, startConsumer, startProvider } from '../support/pair.ts'
+import { anyRoute, dialLoopback, startConsumer, startProvider, takeDown } from '../support/pair.ts'
 import { wayTo } from '../support/way.ts'
 import { contentOf, until } from '../transport/pair.ts'
 
@@ -40,9 +40,7 @@ async function world(t: TestContext, { refuses = false } = {}) {
   const buyer = await startConsumer({ chain, offers: () => [quick.offer, slow.offer] })
   const server = await origin((socket) => socket.end('hello'))
   t.after(async () => {
-    await part(buyer, [quick, slow])
-    await Promise.all([quick, slow].map(({ provider }) => provider.close()))
-    await Promise.all([buyer, quick, slow].map(({ vault }) => vault.close()))
+    await takeDown(buyer, [quick, slow])
     await server.close()
   })
   /** Which country a request came out in, and after how long. */
@@ -134,9 +132,7 @@ test('many requests at once go where they were drawn, though one exit has a link
   const flows: Duplex[] = []
   t.after(async () => {
     for (const flow of flows) flow.destroy()
-    await part(buyer, sellers)
-    await Promise.all(sellers.map(({ provider }) => provider.close()))
-    await Promise.all([buyer, ...sellers].map(({ vault }) => vault.close()))
+    await takeDown(buyer, sellers)
     await server.close()
   })
   const open = async (parameters: object = {}) => {

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseDestination } from '../../src/protocol/destination.ts'
 import { origin } from '../attacks/world.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
-import { anyRoute, dialLoopback, part, startConsumer, startProvider } from '../support/pair.ts'
+import { anyRoute, dialLoopback, startConsumer, startProvider, takeDown } from '../support/pair.ts'
 import { contentOf } from '../transport/pair.ts'
 
 /** The first time a node is dialled twice: together longer than a consumer waits before it looks for another hop. */
@@ -22,9 +22,7 @@ test('a hop that is slow to reach the next is waited for when there is no other'
   const buyer = await startConsumer({ chain, hops: 2, offers: () => [entry.offer, exit.offer] })
   const server = await origin((socket) => socket.end('hello'))
   t.after(async () => {
-    await part(buyer, [entry, exit])
-    await Promise.all([entry, exit].map(({ provider }) => provider.close()))
-    await Promise.all([buyer, entry, exit].map(({ vault }) => vault.close()))
+    await takeDown(buyer, [entry, exit])
     await server.close()
   })
   const request = { destination: parseDestination('127.0.0.1', server.port), parameters: { ...anyRoute, country: 'jp' } }

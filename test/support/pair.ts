@@ -249,6 +249,14 @@ export async function part({ consumer }: Buyer, sellers: readonly Seller[]): Pro
   const deadline = performance.now() + GOODBYE_LIMIT_MS
   while (heard && sellers.some(({ provider }) => provider.sessions().length > 0) && performance.now() < deadline) await delay(LOOK_EVERY_MS)
 }
+
+/** All of it ends in order: the consumer first, which pays its last bytes. */
+export async function takeDown(buyer: Buyer & { vault: Vault }, sellers: readonly (Seller & { vault: Vault })[]): Promise<void> {
+  await part(buyer, sellers)
+  await Promise.all(sellers.map(({ provider }) => provider.close()))
+  await Promise.all([buyer, ...sellers].map(({ vault }) => vault.close()))
+}
+
 const GOODBYE_LIMIT_MS = 20_000
 const LOOK_EVERY_MS = 5
 

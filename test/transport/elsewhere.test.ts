@@ -7,7 +7,7 @@ import { createProxy, ENTRANCE_WORKER } from '../../src/consumer/index.ts'
 import { startPlane } from '../../src/tunnel/fast/plane.ts'
 import { origin } from '../attacks/world.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
-import { dialLoopback, part, startConsumer, startProvider } from '../support/pair.ts'
+import { dialLoopback, startConsumer, startProvider, takeDown } from '../support/pair.ts'
 import { wayTo } from '../support/way.ts'
 import { contentOf } from './pair.ts'
 
@@ -48,9 +48,7 @@ async function world(t: TestContext) {
   t.after(async () => {
     for (const { way } of ways) way.silent = false
     await proxy.close(0)
-    await part(buyer, sellers)
-    for (const { provider } of sellers) await provider.close()
-    await Promise.all([buyer, ...sellers].map(({ vault }) => vault.close()))
+    await takeDown(buyer, sellers)
     await plane.close()
     await server.close()
   })

@@ -5,7 +5,7 @@ import { STRANGER_WINDOW_BYTES } from '../../src/protocol/credit.ts'
 import { parseDestination } from '../../src/protocol/destination.ts'
 import { type Plane, startPlane } from '../../src/tunnel/fast/plane.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
-import { anyRoute, part, startConsumer, startProvider } from '../support/pair.ts'
+import { anyRoute, startConsumer, startProvider, takeDown } from '../support/pair.ts'
 import { wayTo } from '../support/way.ts'
 import { originOf, until } from './pair.ts'
 
@@ -31,11 +31,7 @@ async function download(t: TestContext, path: string, oneWayMs: number, origin: 
   const { way, offer } = await wayTo(t, seller)
   way.oneWayMs = oneWayMs
   const buyer = await startConsumer({ chain, offers: () => [offer], ...carrying })
-  t.after(async () => {
-    await part(buyer, [seller])
-    await seller.provider.close()
-    await Promise.all([buyer, seller].map(({ vault }) => vault.close()))
-  })
+  t.after(() => takeDown(buyer, [seller]))
   const { port } = await originOf(t, origin)
   const request = { destination: parseDestination('127.0.0.1', port), parameters: anyRoute }
   const { stream } = await buyer.consumer.dial(request, AbortSignal.timeout(60_000))

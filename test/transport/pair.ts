@@ -17,7 +17,7 @@ import { OUTAGE, type Outage } from '../../src/protocol/flow.ts'
 import type { FlowStream } from '../../src/tunnel/index.ts'
 import { type Origin, origin, Recorder } from '../attacks/world.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
-import { anyRoute, type ConsumerOptions, type ProviderOptions, part, startConsumer, startProvider } from '../support/pair.ts'
+import { anyRoute, type ConsumerOptions, type ProviderOptions, startConsumer, startProvider, takeDown } from '../support/pair.ts'
 
 export interface PairOptions {
   /** How long both wait for another way. */
@@ -40,10 +40,8 @@ export async function startPair(t: TestContext, { outage = OUTAGE, provider, con
   subscribe('net.server.socket', onSocket)
   let closing: Promise<void> | undefined
   const closeBoth = async () => {
-    await part(buyer, [seller])
-    await seller.provider.close()
+    await takeDown(buyer, [seller])
     unsubscribe('net.server.socket', onSocket)
-    await Promise.all([buyer.vault.close(), seller.vault.close()])
   }
   const close = () => {
     closing ??= closeBoth()

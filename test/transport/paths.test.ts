@@ -11,7 +11,7 @@ import { signOffer } from '../../src/protocol/offer.ts'
 import { type Plane, startPlane } from '../../src/tunnel/fast/plane.ts'
 import { reset } from '../../src/tunnel/splice.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
-import { part, startConsumer, startProvider } from '../support/pair.ts'
+import { startConsumer, startProvider, takeDown } from '../support/pair.ts'
 import { until } from './pair.ts'
 
 /** Consumer's path, and that of each provider of a route from the entry to the exit. */
@@ -96,10 +96,10 @@ async function world(t: TestContext, [consumerPath, ...providerPaths]: (typeof M
     if (closed) return
     closed = true
     await proxy.close(0)
-    const sellers = nodes.map(({ seller }) => seller)
-    await part(buyer, sellers)
-    await Promise.all(nodes.map((node) => node.seller.provider.close()))
-    await Promise.all([buyer.vault.close(), ...nodes.map((node) => node.seller.vault.close())])
+    await takeDown(
+      buyer,
+      nodes.map((node) => node.seller),
+    )
   }
   t.after(close)
   return {
