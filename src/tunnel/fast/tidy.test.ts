@@ -31,6 +31,16 @@ test('once after the start, thoroughly', (t) => {
   assert.deepEqual(seen, [true])
 })
 
+test('a burst right after the start puts nothing off', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const seen: boolean[] = []
+  const tidy = new Tidy((all) => seen.push(all))
+  tidy.started()
+  for (let i = 0; i < 300; i++) tidy.handedOver()
+  t.mock.timers.tick(60_000)
+  assert.deepEqual(seen, [false, true])
+})
+
 test('what nobody holds is gone, and free pages are given back', async () => {
   let trimmed = 0
   const tidy = tidyWith({ trim: () => trimmed++ })

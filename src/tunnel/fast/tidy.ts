@@ -23,6 +23,7 @@ type Collect = (all: boolean) => void
 export class Tidy {
   readonly #tidy: Collect
   #count = 0
+  #first: NodeJS.Timeout | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(tidy: Collect) {
@@ -31,7 +32,7 @@ export class Tidy {
 
   /** The program is loaded, or soon will be. */
   started(): void {
-    this.#timer = setTimeout(() => this.#tidy(true), STARTED_MS).unref()
+    this.#first = setTimeout(() => this.#tidy(true), STARTED_MS).unref()
   }
 
   /** One more handshake is over. */
@@ -47,7 +48,7 @@ export class Tidy {
   }
 
   stop(): void {
-    clearTimeout(this.#timer)
+    for (const timer of [this.#first, this.#timer]) clearTimeout(timer)
   }
 }
 
