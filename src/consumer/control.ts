@@ -48,8 +48,8 @@ export interface ControlNeeds {
   /** Whether flows are open, and how long ago a byte of one moved, or one began. */
   activity(): { flows: boolean; quietMs: number }
   onMessage(message: Message): void
-  /** The way is dead, as far as we know; `cutOff` when its owner said so. */
-  onAway(cutOff: boolean): void
+  /** The way is dead, as far as we know; `cutOff` when its owner said so, `silent` when nothing was heard on it. */
+  onAway(cutOff: boolean, silent: boolean): void
   /** The session goes on over another link. Links of before `lostAtMs` belong to a way that is dead. */
   onRejoined(answer: MessageBody<'rejoined'>, lostAtMs: number): void
   /** The link that seemed dead was only slow. */
@@ -148,7 +148,7 @@ export class Control {
     this.#ping(fromMs)
     const judge = () => {
       this.#doubting = false
-      if (this.#lastHeardMs < fromMs && !this.#closed) void this.#rejoin()
+      if (this.#lastHeardMs < fromMs && !this.#closed) void this.#rejoin(false, true)
     }
     // What came in while this process was busy is read before it is judged.
     setTimeout(() => setImmediate(judge), DOUBT_MS + DOUBT_ROUND_TRIPS * Math.max(...this.#recent)).unref()
@@ -168,7 +168,7 @@ export class Control {
     if (nowMs - this.#lastPingMs >= pingMs && !this.#link.closed) this.#ping(nowMs)
     if (this.#lastHeardMs >= this.#askedMs) return
     const leftMs = this.#askedMs + silenceMs - nowMs
-    if (leftMs <= 0) void this.#rejoin()
+    if (leftMs <= 0) void this.#rejoin(false, true)
     // The next look would be half a second late.
     else if (leftMs < BUSY.leastPingMs) this.#lastLook ??= setTimeout(() => this.#lookAgain(), leftMs)
   }
@@ -181,13 +181,13 @@ export class Control {
   }
 
   /** Tries until the provider answers on another link, the old one speaks again, or it is too late. */
-  async #rejoin(cutOff = false): Promise<void> {
+  async #rejoin(cutOff = false, silent = false): Promise<void> {
     if (this.#rejoining !== undefined || this.#closed) return
     const given = new AbortController()
     this.#rejoining = given
     const lostAtMs = this.#needs.clock.nowMs()
     const { limitMs, againMs } = this.#needs.outage
-    this.#needs.onAway(cutOff)
+    this.#needs.onAway(cutOff, silent)
     // An attempt that hangs must not prolong it.
     const signal = AbortSignal.any([given.signal, AbortSignal.timeout(limitMs)])
     for (let attempt = 1; !given.signal.aborted && !this.#closed; attempt++) {

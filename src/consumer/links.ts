@@ -117,7 +117,7 @@ export class LinkPool {
     }
   }
 
-  /** The provider fell silent: whoever waits for a link had better ask elsewhere. */
+  /** The provider fell silent, and others could serve: whoever waits for a link had better ask those. */
   away(): void {
     for (const attempt of this.#making.keys()) attempt.abort(new BywayError('PROVIDER_LOST', 'the provider fell silent'))
   }

@@ -83,6 +83,8 @@ export class ConsumerSession {
   left = false
   readonly #control: Control
   readonly #pool: LinkPool
+  /** Somebody who could ask elsewhere used it of late. */
+  #doubted = false
   readonly #stalls = new Stalls()
   readonly #ways: Ways
   #channel: PayingChannel
@@ -187,13 +189,12 @@ export class ConsumerSession {
       rejoin: (link, signal) => askToRejoin(link, this.#credentials, signal),
       activity: () => this.#activity(),
       onMessage: (message) => this.#onMessage(message),
-      onAway: (cutOff) => {
+      onAway: (cutOff, silent) => {
         this.#flows.away()
         this.#fast?.away()
         needs.onChanged?.()
-        if (cutOff) return
-        this.#pool.away()
-        needs.onAway?.(this)
+        if (silent && this.#doubted) this.#pool.away()
+        if (!cutOff) needs.onAway?.(this)
       },
       onBack: () => {
         this.#flows.back()
@@ -258,6 +259,7 @@ export class ConsumerSession {
 
   /** Somebody waits for an answer and could ask elsewhere: if nothing at all is heard in a moment the way is taken for dead. */
   doubt(): void {
+    this.#doubted = true
     this.#control.doubt()
   }
 
@@ -386,6 +388,7 @@ export class ConsumerSession {
     // After the statement, so that the channel is left with all that was paid on it.
     this.#question?.ask()
     this.#pool.cut(lostAtMs)
+    this.#doubted = false
     this.#flows.back()
     this.#fast?.cut(lostAtMs)
     this.#fast?.back()
