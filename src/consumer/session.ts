@@ -83,7 +83,7 @@ export class ConsumerSession {
   left = false
   readonly #control: Control
   readonly #pool: LinkPool
-  /** Somebody who could ask elsewhere used it of late. */
+  /** Somebody who could ask elsewhere has used it since its way was last replaced. */
   #doubted = false
   readonly #stalls = new Stalls()
   readonly #ways: Ways

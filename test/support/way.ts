@@ -14,6 +14,8 @@ interface Way {
   oneWayMs: number
   /** Nothing arrives any more, and nobody is told. */
   silent: boolean
+  /** Breaks the first connection that was made on it: a session's control link. */
+  breakFirst(): void
 }
 
 /** The way, and the offer of the provider that names it. */
@@ -21,9 +23,11 @@ export async function wayTo(
   t: TestContext,
   { offer, keys, port }: Awaited<ReturnType<typeof startProvider>>,
 ): Promise<{ way: Way; offer: SignedOffer }> {
-  const way: Way = { connections: 0, delayMs: 0, oneWayMs: 0, silent: false }
+  let first: Socket | undefined
+  const way: Way = { connections: 0, delayMs: 0, oneWayMs: 0, silent: false, breakFirst: () => first?.resetAndDestroy() }
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
     way.connections++
+    first ??= near
     near.on('error', () => {})
     setTimeout(() => {
       const far = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
