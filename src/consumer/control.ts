@@ -35,6 +35,9 @@ const RECENT_ROUND_TRIPS = 8
 /** The longest pause between attempts is so many times the first: a line that comes back is used in a moment. */
 const LONGEST_PAUSES = 4
 
+/** The link broke, nothing was heard on it, or the owner of the way said that it is gone. */
+export type AwayReason = 'broken' | 'silent' | 'cut off'
+
 export interface ControlNeeds {
   clock: Clock
   outage: Outage
@@ -48,8 +51,8 @@ export interface ControlNeeds {
   /** Whether flows are open, and how long ago a byte of one moved, or one began. */
   activity(): { flows: boolean; quietMs: number }
   onMessage(message: Message): void
-  /** The way is dead, as far as we know; `cutOff` when its owner said so, `silent` when nothing was heard on it. */
-  onAway(cutOff: boolean, silent: boolean): void
+  /** The way is dead, as far as we know. */
+  onAway(why: AwayReason): void
   /** The session goes on over another link. Links of before `lostAtMs` belong to a way that is dead. */
   onRejoined(answer: MessageBody<'rejoined'>, lostAtMs: number): void
   /** The link that seemed dead was only slow. */
@@ -128,7 +131,7 @@ export class Control {
       onClose: (error) => {
         if (this.#link !== link || this.#closed) return
         if (error?.code.startsWith('MESSAGE_')) this.#gone(error)
-        else void this.#rejoin()
+        else void this.#rejoin('broken')
       },
     })
   }
@@ -148,7 +151,7 @@ export class Control {
     this.#ping(fromMs)
     const judge = () => {
       this.#doubting = false
-      if (this.#lastHeardMs < fromMs && !this.#closed) void this.#rejoin(false, true)
+      if (this.#lastHeardMs < fromMs && !this.#closed) void this.#rejoin('silent')
     }
     // What came in while this process was busy is read before it is judged.
     setTimeout(() => setImmediate(judge), DOUBT_MS + DOUBT_ROUND_TRIPS * Math.max(...this.#recent)).unref()
@@ -168,7 +171,7 @@ export class Control {
     if (nowMs - this.#lastPingMs >= pingMs && !this.#link.closed) this.#ping(nowMs)
     if (this.#lastHeardMs >= this.#askedMs) return
     const leftMs = this.#askedMs + silenceMs - nowMs
-    if (leftMs <= 0) void this.#rejoin(false, true)
+    if (leftMs <= 0) void this.#rejoin('silent')
     // The next look would be half a second late.
     else if (leftMs < BUSY.leastPingMs) this.#lastLook ??= setTimeout(() => this.#lookAgain(), leftMs)
   }
@@ -181,13 +184,13 @@ export class Control {
   }
 
   /** Tries until the provider answers on another link, the old one speaks again, or it is too late. */
-  async #rejoin(cutOff = false, silent = false): Promise<void> {
+  async #rejoin(why: AwayReason): Promise<void> {
     if (this.#rejoining !== undefined || this.#closed) return
     const given = new AbortController()
     this.#rejoining = given
     const lostAtMs = this.#needs.clock.nowMs()
     const { limitMs, againMs } = this.#needs.outage
-    this.#needs.onAway(cutOff, silent)
+    this.#needs.onAway(why)
     // An attempt that hangs must not prolong it.
     const signal = AbortSignal.any([given.signal, AbortSignal.timeout(limitMs)])
     for (let attempt = 1; !given.signal.aborted && !this.#closed; attempt++) {
@@ -212,12 +215,12 @@ export class Control {
     this.#rejoining = undefined
     if (!this.#link.closed && !this.#closed) this.#needs.onBack()
     // It broke for good in the moment it had spoken again.
-    if (this.#link.closed && !this.#closed) void this.#rejoin()
+    if (this.#link.closed && !this.#closed) void this.#rejoin('broken')
   }
 
   /** The way is dead, as its owner knows: the link need not fall silent first. */
   lostWay(): void {
-    void this.#rejoin(true)
+    void this.#rejoin('cut off')
   }
 
   /** A better way was found: the session goes on over this link. Rejects, the link gone, when the provider does not agree. */

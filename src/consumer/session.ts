@@ -189,12 +189,12 @@ export class ConsumerSession {
       rejoin: (link, signal) => askToRejoin(link, this.#credentials, signal),
       activity: () => this.#activity(),
       onMessage: (message) => this.#onMessage(message),
-      onAway: (cutOff, silent) => {
+      onAway: (why) => {
         this.#flows.away()
         this.#fast?.away()
         needs.onChanged?.()
-        if (silent && this.#doubted) this.#pool.away()
-        if (!cutOff) needs.onAway?.(this)
+        if (why === 'silent' && this.#doubted) this.#pool.away()
+        if (why !== 'cut off') needs.onAway?.(this)
       },
       onBack: () => {
         this.#flows.back()
