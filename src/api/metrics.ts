@@ -67,7 +67,7 @@ export function createMetrics(options: {
   const registry = new Registry()
   const registers = [registry]
   // Memory, CPU, open files and event loop lag of the process, under their usual names.
-  collectDefaultMetrics({ register: registry })
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 40, eventLoopUtilizationTimeout: 1_000 })
 
   const counters = new Map<CounterName, Counting>()
   for (const [name, { help, labels }] of Object.entries(COUNTERS) as [CounterName, { help: string; labels: readonly string[] }][]) {

@@ -21,7 +21,10 @@ const TELL_OF_END_MS = 15
 
 export interface Carrying {
   readonly thread: Thread
+  /** At the end of this turn. */
   say(report: Report): void
+  /** What was said so far, at once: a turn may last milliseconds. */
+  tell(): void
 }
 
 export const troubleOf = (thrown: unknown): Trouble => {
@@ -124,6 +127,8 @@ export abstract class Side {
     if (this.meter.reached()) {
       loop.cancel(this.#telling)
       this.#tell()
+      // A payment is due, and the line stands still when it comes too late.
+      this.carrying.tell()
       return
     }
     if (this.#telling === undefined) this.#tellWithin(COUNTED_WITHIN_MS)

@@ -45,7 +45,13 @@ export function runThread(entranceOf?: (inside: Inside) => EntranceSide): void {
   const thread = new Thread(native, loop)
   const sessions = new Map<number, ProviderSide | ConsumerSide>()
   let reports: Report[] = []
-  const carrying = { thread, say: (report: Report) => void reports.push(report) }
+  const tell = () => {
+    if (reports.length === 0) return
+    const said = reports
+    reports = []
+    port.postMessage(said)
+  }
+  const carrying = { thread, say: (report: Report) => void reports.push(report), tell }
   const entrance = entranceOf?.({
     thread,
     say: (report) => carrying.say({ say: 'entrance', report }),
@@ -111,12 +117,7 @@ export function runThread(entranceOf?: (inside: Inside) => EntranceSide): void {
     },
   })
   port.postMessage([{ say: 'ready' }] satisfies Report[])
-  loop.run(() => {
-    if (reports.length === 0) return
-    const said = reports
-    reports = []
-    port.postMessage(said)
-  })
+  loop.run(tell)
   port.close()
 }
 
