@@ -3,14 +3,14 @@
  * processes of a system, time to first byte, new connections per second, memory of idle flows. Byway is paid, metered and has its
  * policy on. Missing peers are installed from Debian when we are root; each system runs with its own client and server processes.
  *
- *     npm run bench:tunnel [-- --quick] [--json] [--rounds N] [--only byway,ssh]
+ *     npm run bench:tunnel [-- --quick] [--json] [--rounds N] [--only byway,ssh] [--congestion bbr]
  *
  * Everything is driven through SOCKS5 by one load generator whose own CPU does not count, and every byte is counted at both ends: a wrong
  * count fails the row. Systems take turns in each single measurement, so that a slow minute of the machine is everybody's.
  *
  * Start reading here; then tunnel/systems.ts (who takes part), tunnel/generator.ts (how it is measured), tunnel/report.ts (what is made of it).
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -33,6 +33,8 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     only: { type: 'string' },
+    /** How TCP finds its pace in the network of our own. What Linux has where nobody says, whatever this machine is set to. */
+    congestion: { type: 'string', default: 'cubic' },
   },
 })
 
@@ -53,6 +55,8 @@ const WARM_UP = { flows: 4, warmMs: 500, windowMs: 3_000, connectionMs: 2_000 }
 const SETTLE_MS = 16_000
 /** `--quick` promises five minutes: on a slow machine the memory of peers, which is read last and takes half a minute each, is left out. */
 const QUICK_ENOUGH_MS = 240_000
+/** Each network has its own. */
+const CONGESTION = '/proc/sys/net/ipv4/tcp_congestion_control'
 /** So that a system has its connections and sessions before its memory is read. */
 const GREETINGS = 20
 
@@ -214,6 +218,7 @@ async function main(): Promise<number> {
   const systems = chooseSystems()
   // Everything is installed: from here on no other network is needed, and in one of our own there can be a far path.
   if (!isInside() && userInfo().uid === 0 && canEnter(['true'])) return await enter([import.meta.filename, ...process.argv.slice(2)])
+  if (isInside()) writeFileSync(CONGESTION, values.congestion)
   const results = new Map(systems.map(({ name }) => [name, nothingMeasured()]))
   const folder = mkdtempSync(join(tmpdir(), 'byway-bench-'))
   const startedMs = performance.now()
@@ -298,6 +303,7 @@ function report(systems: readonly System[], results: ReadonlyMap<string, Measure
     cores: cpus().length,
     cpu: cpus()[0]?.model,
     kernel: release(),
+    congestion: readFileSync(CONGESTION, 'latin1').trim(),
     ...(values.quick ? {} : { aes_256_gcm_gbytes_per_s: gcmGigabytes() }),
   }
   if (values.json) console.log(JSON.stringify(jsonReport(systems, rows, ratios, run)))

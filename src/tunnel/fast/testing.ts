@@ -38,8 +38,9 @@ export function twoSides(own: Native = native) {
   const thread = new Thread(own, loop)
   const [consumerSaid, providerSaid]: [Report[], Report[]] = [[], []]
   const meters = { consumer: new Meter(), provider: new Meter() }
-  const consumer = new ConsumerSide(1, meters.consumer.shared, { thread, say: (report) => void consumerSaid.push(report) })
-  const provider = new ProviderSide(2, meters.provider.shared, { thread, say: (report) => void providerSaid.push(report) })
+  const tell = () => {}
+  const consumer = new ConsumerSide(1, meters.consumer.shared, { thread, say: (report) => void consumerSaid.push(report), tell })
+  const provider = new ProviderSide(2, meters.provider.shared, { thread, say: (report) => void providerSaid.push(report), tell })
   let links = 0
   const turns = (count = 50) => {
     const all = () => {

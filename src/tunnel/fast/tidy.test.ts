@@ -31,14 +31,38 @@ test('once after the start, thoroughly', (t) => {
   assert.deepEqual(seen, [true])
 })
 
-test('a burst right after the start puts nothing off', (t) => {
+test('when a burst right after the start is over, once for both', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const seen: boolean[] = []
   const tidy = new Tidy((all) => seen.push(all))
   tidy.started()
+  for (let i = 0; i < 50; i++) {
+    for (let j = 0; j < 10; j++) tidy.handedOver()
+    t.mock.timers.tick(100)
+  }
+  assert.deepEqual(seen, [], 'they go on')
+  t.mock.timers.tick(2_000)
+  assert.deepEqual(seen, [true])
   for (let i = 0; i < 300; i++) tidy.handedOver()
   t.mock.timers.tick(60_000)
-  assert.deepEqual(seen, [false, true])
+  assert.deepEqual(seen, [true, false], 'the next burst is one like others')
+})
+
+test('after the start within a minute, though somebody comes every second', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const seen: boolean[] = []
+  const tidy = new Tidy((all) => seen.push(all))
+  tidy.started()
+  for (let i = 0; i < 120; i++) {
+    tidy.handedOver()
+    t.mock.timers.tick(500)
+  }
+  assert.deepEqual(seen, [])
+  for (let i = 0; i < 20; i++) {
+    tidy.handedOver()
+    t.mock.timers.tick(500)
+  }
+  assert.deepEqual(seen, [true])
 })
 
 test('what nobody holds is gone, and free pages are given back', async () => {

@@ -3,8 +3,8 @@
  *
  * A handshake takes tens of kilobytes in node:tls, and a handover ends its use of them; but V8 lets such garbage lie while nothing else asks for memory,
  * and malloc keeps what was freed between what was not. After thousands of handovers that was ten times what the links themselves need. So when
- * many were made and then none for a while, garbage is collected and free pages go back. The same once after the start: loading the program leaves
- * 40 MB of half-used pages, which nothing would ask for again in a node at rest.
+ * many were made and then none for a while, garbage is collected and free pages go back. The same once after the start, as soon as nobody is coming:
+ * loading the program leaves 40 MB of half-used pages, which nothing would ask for again in a node at rest.
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -16,6 +16,8 @@ const MANY = 256
 const QUIET_MS = 1_000
 /** All is loaded, and hardly anybody is there yet whom a pause of a tenth of a second could harm. */
 const STARTED_MS = 3_000
+/** Where somebody comes every second, no longer than this is waited for a better moment. */
+const MOST_LOOKS = 60
 
 /** `all`: takes its time, and leaves nothing that can be given back. */
 type Collect = (all: boolean) => void
@@ -23,6 +25,10 @@ type Collect = (all: boolean) => void
 export class Tidy {
   readonly #tidy: Collect
   #count = 0
+  #looks = 0
+  /** Somebody came since the last look. */
+  #stirred = false
+  /** Set until it was tidied up after the start. */
   #first: NodeJS.Timeout | undefined
   #timer: NodeJS.Timeout | undefined
 
@@ -32,11 +38,26 @@ export class Tidy {
 
   /** The program is loaded, or soon will be. */
   started(): void {
-    this.#first = setTimeout(() => this.#tidy(true), STARTED_MS).unref()
+    this.#lookIn(STARTED_MS)
+  }
+
+  #lookIn(ms: number): void {
+    this.#first = setTimeout(() => this.#look(), ms).unref()
+  }
+
+  #look(): void {
+    if (this.#stirred && ++this.#looks < MOST_LOOKS) {
+      this.#stirred = false
+      this.#lookIn(QUIET_MS)
+      return
+    }
+    this.#first = undefined
+    this.#tidy(true)
   }
 
   /** One more handshake is over. */
   handedOver(): void {
+    this.#stirred = true
     if (++this.#count < MANY) return
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#run(), QUIET_MS).unref()
@@ -44,7 +65,8 @@ export class Tidy {
 
   #run(): void {
     this.#count = 0
-    this.#tidy(false)
+    // Else that is about to be done, and better.
+    if (this.#first === undefined) this.#tidy(false)
   }
 
   stop(): void {
