@@ -1,7 +1,7 @@
 /** What a session tells of the bytes that another thread carries. That thread is played by the test. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { openRoot, Rogue } from '../../test/attacks/rogue.ts'
+import { openRoot, Rogue, until } from '../../test/attacks/rogue.ts'
 import { MemoryChain } from '../../test/support/memory-chain.ts'
 import { startProvider } from '../../test/support/pair.ts'
 import { Meter, type Plane, type SessionReport } from '../tunnel/fast/plane.ts'
@@ -27,7 +27,12 @@ async function carriedElsewhere(t: TestContext) {
     await seller.provider.close()
     await seller.vault.close()
   })
-  return { meter, buyer, counted: () => report({ say: 'counted', session: 1 }) }
+  return {
+    meter,
+    buyer,
+    counted: () => report({ say: 'counted', session: 1 }),
+    paidUp: () => seller.vault.session(buyer.accepted.sessionId)?.up,
+  }
 }
 
 test('an upload whose direction is known an instant after its room was taken is told as well', async (t) => {
@@ -44,4 +49,26 @@ test('an upload whose direction is known an instant after its room was taken is 
   meter.count('up', Number(BYTES))
   counted()
   assert.deepEqual(await told(), { up: BYTES, down: 0n })
+})
+
+test('what is paid is acknowledged with the next count, and before it', async (t) => {
+  const BYTES = 100_000n
+  const { meter, buyer, counted, paidUp } = await carriedElsewhere(t)
+  let carried = 0n
+  const carry = async () => {
+    // More than a step: told at once.
+    carried += BYTES
+    meter.give(-BYTES)
+    meter.count('up', Number(BYTES))
+    counted()
+    await buyer.control.next('meter')
+  }
+  await carry()
+  await buyer.pay(carried, 0n)
+  await carry()
+  // For a fifth of a second since the last word of this kind it waits for company.
+  buyer.control.send('pay', buyer.statement(carried, 0n))
+  await until(() => paidUp() === carried, 'the second is durable')
+  await carry()
+  assert.equal(buyer.control.inbox[0]?.name, 'paid')
 })

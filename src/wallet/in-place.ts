@@ -7,13 +7,11 @@
 const SLOW_MS = 1
 /** Of each new write: one that takes as long as a disk turns is enough, one during which the processor was somebody else's for a moment is not. */
 const WEIGHT = 1 / 8
-/** A disk that was slow is tried again after this long, and each time it still is after twice as long. */
-const FIRST_PAUSE_MS = 5_000
-const LONGEST_PAUSE_MS = 600_000
+/** A disk that was slow is tried again after so many times as long as it took: seconds for one that turns, hours for one that has to be woken up. */
+const REST = 1_000
 
 export class InPlace {
   #averageMs = 0
-  #pauseMs = FIRST_PAUSE_MS
   #againMs = Number.NEGATIVE_INFINITY
 
   /** `nowMs`: any monotonic clock. */
@@ -24,10 +22,8 @@ export class InPlace {
   /** A write in place was over at `nowMs`. */
   took(ms: number, nowMs: number): void {
     this.#averageMs += WEIGHT * (ms - this.#averageMs)
-    if (this.#averageMs > SLOW_MS) {
-      this.#averageMs = 0
-      this.#againMs = nowMs + this.#pauseMs
-      this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS)
-    } else if (nowMs - this.#againMs > this.#pauseMs) this.#pauseMs = FIRST_PAUSE_MS
+    if (this.#averageMs <= SLOW_MS) return
+    this.#averageMs = 0
+    this.#againMs = nowMs + REST * ms
   }
 }

@@ -38,7 +38,10 @@ export function twoSides(own: Native = native) {
   const thread = new Thread(own, loop)
   const [consumerSaid, providerSaid]: [Report[], Report[]] = [[], []]
   const meters = { consumer: new Meter(), provider: new Meter() }
-  const tell = () => {}
+  let urgent = 0
+  const tell = () => {
+    urgent++
+  }
   const consumer = new ConsumerSide(1, meters.consumer.shared, { thread, say: (report) => void consumerSaid.push(report), tell })
   const provider = new ProviderSide(2, meters.provider.shared, { thread, say: (report) => void providerSaid.push(report), tell })
   let links = 0
@@ -72,6 +75,8 @@ export function twoSides(own: Native = native) {
     turns,
     consumerSaid: <S extends Report['say']>(say: S) => saidOf(consumerSaid, say),
     providerSaid: <S extends Report['say']>(say: S) => saidOf(providerSaid, say),
+    /** How often the main threads were to hear at once what was said. */
+    urgent: () => urgent,
     /** Whatever is carried is paid for. */
     pay: () => meters.provider.give(PAID),
     /** A link between both sides, idle at the consumer's. */
