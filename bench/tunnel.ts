@@ -55,8 +55,9 @@ const WARM_UP = { flows: 4, warmMs: 500, windowMs: 3_000, connectionMs: 2_000 }
 const SETTLE_MS = 16_000
 /** `--quick` promises five minutes: on a slow machine the memory of peers, which is read last and takes half a minute each, is left out. */
 const QUICK_ENOUGH_MS = 240_000
-/** Each network has its own. */
+/** Each network has its own choice of what the kernel has. */
 const CONGESTION = '/proc/sys/net/ipv4/tcp_congestion_control'
+const CONGESTIONS = '/proc/sys/net/ipv4/tcp_available_congestion_control'
 /** So that a system has its connections and sessions before its memory is read. */
 const GREETINGS = 20
 
@@ -89,6 +90,14 @@ function chooseSystems(): System[] {
     return false
   })
 }
+
+function chooseCongestion(name: string): void {
+  const known = readFileSync(CONGESTIONS, 'latin1').trim().split(' ')
+  if (!known.includes(name)) throw new Error(`this kernel has no congestion control called ${name}: it has ${known.join(', ')}`)
+  writeFileSync(CONGESTION, name)
+}
+
+const congestion = () => readFileSync(CONGESTION, 'latin1').trim()
 
 const isNamed = (system: System, name: string) => system.name === name || system.name.startsWith(`${name}-`)
 
@@ -218,7 +227,8 @@ async function main(): Promise<number> {
   const systems = chooseSystems()
   // Everything is installed: from here on no other network is needed, and in one of our own there can be a far path.
   if (!isInside() && userInfo().uid === 0 && canEnter(['true'])) return await enter([import.meta.filename, ...process.argv.slice(2)])
-  if (isInside()) writeFileSync(CONGESTION, values.congestion)
+  if (isInside()) chooseCongestion(values.congestion)
+  say(`TCP finds its pace by ${congestion()}`)
   const results = new Map(systems.map(({ name }) => [name, nothingMeasured()]))
   const folder = mkdtempSync(join(tmpdir(), 'byway-bench-'))
   const startedMs = performance.now()
@@ -303,7 +313,7 @@ function report(systems: readonly System[], results: ReadonlyMap<string, Measure
     cores: cpus().length,
     cpu: cpus()[0]?.model,
     kernel: release(),
-    congestion: readFileSync(CONGESTION, 'latin1').trim(),
+    congestion: congestion(),
     ...(values.quick ? {} : { aes_256_gcm_gbytes_per_s: gcmGigabytes() }),
   }
   if (values.json) console.log(JSON.stringify(jsonReport(systems, rows, ratios, run)))
