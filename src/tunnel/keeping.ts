@@ -1,5 +1,5 @@
 /** What a flow keeps until the other end acknowledges it, in the chunks it came in: nothing is copied but crumbs. */
-import { LEAST_UNACKED_BYTES, MAX_UNACKED_BYTES } from '../protocol/flow.ts'
+import { LEAST_UNACKED_BYTES, MAX_UNACKED_BYTES, MOST_KEPT_BYTES } from '../protocol/flow.ts'
 
 /**
  * How much all flows of a session keep together. When it is used up each flow may still keep its least, so none stands still because
@@ -11,7 +11,7 @@ export class KeepingBudget {
   readonly #within: KeepingBudget | undefined
 
   /** `within` is shared by many sessions: what is used here is used there too. */
-  constructor(limit = MAX_KEPT_BYTES, within?: KeepingBudget) {
+  constructor(limit = MOST_KEPT_BYTES, within?: KeepingBudget) {
     this.#limit = limit
     this.#within = within
   }
@@ -30,9 +30,6 @@ export class KeepingBudget {
     this.#within?.use(bytes)
   }
 }
-
-/** Eight flows at their limit: a line that fast has a few bulk flows, and a thousand stalled ones must not fill the memory. */
-const MAX_KEPT_BYTES = 8 * MAX_UNACKED_BYTES
 
 /** Below this a chunk costs about as much again in bookkeeping: somebody who writes byte by byte must not cost a hundred times as much. */
 const CRUMB_BYTES = 1_024

@@ -1,5 +1,5 @@
 /** What a flow keeps until the other end acknowledges it: large pieces where they were read, small ones copied so that they cost what they hold. */
-import { ASKS, LEAST_SHARE_BYTES, LEAST_UNACKED_BYTES, MAX_UNACKED_BYTES, shareOf } from '../../protocol/flow.ts'
+import { ASKS, LEAST_SHARE_BYTES, LEAST_UNACKED_BYTES, MOST_KEPT_BYTES, shareOf } from '../../protocol/flow.ts'
 import { FRAME_HEADER_BYTES } from '../../protocol/messages.ts'
 import { Inflight } from '../inflight.ts'
 import type { Pool } from './memory.ts'
@@ -7,8 +7,6 @@ import type { Memory } from './native.ts'
 
 /** Below this a copy is cheaper than a whole piece of memory that waits for an acknowledgement. */
 const COPIED_BYTES = 8_192
-/** Of all flows of a session together; then each may still keep its least. */
-const MOST_BYTES = 8 * MAX_UNACKED_BYTES
 
 /** How much the flows of a session keep together. */
 export class KeptBudget {
@@ -67,7 +65,7 @@ export class KeptBytes {
   /** How much may be kept now. */
   get most(): number {
     const { limit } = this.#inflight
-    const most = this.#budget.used >= MOST_BYTES ? Math.min(limit, LEAST_UNACKED_BYTES) : limit
+    const most = this.#budget.used >= MOST_KEPT_BYTES ? Math.min(limit, LEAST_UNACKED_BYTES) : limit
     return Math.min(most, this.#budget.share(this.#budget.used - this.bytes))
   }
 
