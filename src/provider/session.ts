@@ -50,7 +50,7 @@ export const UNPAID_LIMIT_MS = 30_000
  * Consumers ping every 30 s at least, and wait 15 s for an answer. One that says nothing for that long lost its line or its power, and has a while
  * to come back.
  */
-const SILENT_MS = 45_000
+export const SILENT_MS = 45_000
 /** While bytes move they ping twice a second: after this long a consumer that does not pay perhaps cannot. */
 const UNHEARD_MS = 5_000
 /** Given-up flows that are told again when the consumer comes back. More than a session can have at once it need not hear. */

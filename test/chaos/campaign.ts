@@ -4,6 +4,8 @@
  * The first part of it is calm: nothing strikes, so nothing may break that was not given up by plan.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { RESUME_LIMIT_MS } from '../../src/protocol/flow.ts'
+import { SILENT_MS } from '../../src/provider/session.ts'
 import { seededRandom } from '../crash/random.ts'
 import { isInside } from '../support/own-network.ts'
 import type { Account } from './end.ts'
@@ -56,7 +58,8 @@ const TRANSFER_LIMIT_MS = 120_000
 /** A flow must be had in this time, whatever struck. */
 const REFUSED_LIMIT_MS = 90_000
 const AGAIN_MS = 250
-const SETTLE_LIMIT_MS = 60_000
+/** A provider whose consumer fell silent without a word notices it after the one, and keeps its flows for the other. */
+const SETTLE_LIMIT_MS = SILENT_MS + RESUME_LIMIT_MS + 5_000
 const SAY_EVERY = 50
 
 export async function runCampaign(options: CampaignOptions): Promise<Report> {
