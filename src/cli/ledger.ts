@@ -84,10 +84,22 @@ const reason = ({ reasonCode }: LedgerRow) => reasonCode ?? ''
 
 function showProvider({ rows, totals }: Ledger, output: Output): void {
   const money = ['earned', 'claimed', 'claimable', 'fees', 'burnt'] as const
-  const columns = [...COMMON, ...money.map((title) => ({ title, ...number })), { title: 'unpaid', ...number }, { title: 'why nothing' }]
+  const columns = [
+    ...COMMON,
+    ...money.map((title) => ({ title, ...number })),
+    { title: 'unpaid', ...number },
+    { title: 'prepaid', ...number },
+    { title: 'why nothing' },
+  ]
   output.table(
     columns,
-    rows.map((row) => [...common(row), ...money.map((name) => formatUsd(row[name])), formatBytes(row.unpaidBytes), reason(row)]),
+    rows.map((row) => [
+      ...common(row),
+      ...money.map((name) => formatUsd(row[name])),
+      formatBytes(row.unpaidBytes),
+      formatBytes(row.prepaidBytes),
+      reason(row),
+    ]),
   )
   const { earned, claimed, claimable, fees, burnt } = totals
   output.line(

@@ -22,6 +22,7 @@ const session = z.object({
   up: units,
   down: units,
   unpaidBytes: units,
+  prepaidBytes: units,
   links: z.number().optional(),
   flows: z.number().optional(),
   hop: z.number().optional(),
@@ -134,6 +135,7 @@ function show(
         { title: 'up', align: 'right' },
         { title: 'down', align: 'right' },
         { title: 'unpaid', align: 'right' },
+        { title: 'prepaid', align: 'right' },
         // A provider counts the links it keeps for a consumer, busy or idle.
         { title: role === 'provider' ? 'links' : 'flows', align: 'right' },
         ...(role === 'provider' ? [] : ([{ title: 'hop' }, { title: 'round trip', align: 'right' }, { title: 'state' }] as const)),
@@ -145,6 +147,7 @@ function show(
         formatBytes(s.up),
         formatBytes(s.down),
         formatBytes(s.unpaidBytes),
+        formatBytes(s.prepaidBytes),
         String(s.flows ?? s.links ?? 0),
         ...(role === 'provider' ? [] : hopOf(s)),
       ]),

@@ -13,7 +13,7 @@ const hex = (bytes: number): Hex => `0x${'11'.repeat(bytes)}`
 const channel = { rootId: hex(32), index: 0 }
 const GB = 1_000_000_000n
 
-const opened = (hours: number, sessionId: Hex, pricePerGib = 500_000n): JournalRecord =>
+const opened = (hours: number, sessionId: Hex, pricePerGib = 500_000n, carriedDown = 0n): JournalRecord =>
   ({
     kind: 'session-opened',
     ...channel,
@@ -23,7 +23,7 @@ const opened = (hours: number, sessionId: Hex, pricePerGib = 500_000n): JournalR
     pricePerGib,
     base: 0n,
     carriedUp: 0n,
-    carriedDown: 0n,
+    carriedDown,
     atMs: at(hours),
   }) as JournalRecord
 const voucher = (hours: number, sessionId: Hex, down: bigint): JournalRecord =>
@@ -48,6 +48,9 @@ test('bytes fall into the hours between two moments at which they are known, and
   assert.deepEqual(useByHour(records, at(5)), { begins: BEGIN, gb: [2, 3, 2, 0, 0] })
   assert.deepEqual(useByHour([...records, voucher(4.5, hex(16), GB)], at(5)).gb, [2, 3, 2, 0, 0], 'of a session that is not known')
   assert.deepEqual(useByHour([], at(5)), { begins: BEGIN + 5, gb: [] })
+  // Three GB, one of them paid ahead in the first session and carried in the second.
+  const ahead = [opened(0, one), voucher(0.5, one, 2n * GB), closed(0.5, one, GB), opened(1, two, 1n, -GB), voucher(1.5, two, GB)]
+  assert.deepEqual(useByHour(ahead, at(2)).gb, [2, 1])
 })
 
 test('a GB is expected to cost what the last sessions paid, in the middle', () => {

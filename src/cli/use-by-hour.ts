@@ -14,8 +14,9 @@ export function useByHour(records: readonly JournalRecord[], nowMs: number): His
   const last = new Map<string, { atMs: number; bytes: number }>()
   const gb = new Map<number, number>()
   for (const record of records) {
+    // What was paid ahead before counted when it was paid.
     if (record.kind === 'session-opened')
-      last.set(record.sessionId, { atMs: record.atMs, bytes: Number(record.carriedUp + record.carriedDown) })
+      last.set(record.sessionId, { atMs: record.atMs, bytes: Math.max(0, Number(record.carriedUp + record.carriedDown)) })
     if (record.kind !== 'voucher' && record.kind !== 'session-closed') continue
     const before = last.get(record.sessionId)
     const bytes = Number(record.up + record.down)
@@ -29,7 +30,7 @@ export function useByHour(records: readonly JournalRecord[], nowMs: number): His
 
 function spread(gb: Map<number, number>, fromMs: number, toMs: number, amount: number): void {
   const add = (hour: number, part: number) => void gb.set(hour, (gb.get(hour) ?? 0) + part)
-  if (toMs <= fromMs) add(Math.floor(toMs / HOUR_MS), amount)
+  if (toMs <= fromMs) return add(Math.floor(toMs / HOUR_MS), amount)
   for (let hour = Math.floor(fromMs / HOUR_MS); hour * HOUR_MS < toMs; hour++) {
     const inside = Math.min(toMs, (hour + 1) * HOUR_MS) - Math.max(fromMs, hour * HOUR_MS)
     add(hour, (amount * inside) / (toMs - fromMs))

@@ -9,10 +9,11 @@
  */
 import type { Duplex } from 'node:stream'
 import type { Hex } from '../protocol/bytes.ts'
+import { most } from '../protocol/credit.ts'
 import { type Destination, RESERVED_NAME } from '../protocol/destination.ts'
 import { asBywayError, BywayError, type ErrorCode } from '../protocol/errors.ts'
 import type { SignedOffer } from '../protocol/offer.ts'
-import { payable } from '../protocol/purse.ts'
+import { counted, unpaid } from '../protocol/purse.ts'
 import { Answered } from './answered.ts'
 import type { OpenedDeposit } from './deposits.ts'
 import { createEntrance, type Grant } from './entrance/index.ts'
@@ -96,6 +97,8 @@ export interface SessionView {
   up: bigint
   down: bigint
   unpaidBytes: bigint
+  /** Paid for and still to come: only lines faster than a gigabit are paid ahead. */
+  prepaidBytes: bigint
   flows: number
   /** Where in its route: hop 1 is next to the consumer. */
   hop: number
@@ -266,8 +269,9 @@ function asSeenBy(hops: number, destination: Destination): Destination {
 
 function viewOf({ place, session, through }: ReturnType<Sessions['list']>[number]): SessionView {
   const { purse, offer } = session
-  const due = payable(purse)
-  const unpaidBytes = due.up + due.down - purse.paidUp - purse.paidDown
+  const { up, down } = counted(purse)
+  const owed = unpaid(purse)
+  const money = { up, down: most(down, 0n), unpaidBytes: most(owed, 0n), prepaidBytes: most(-owed, 0n) }
   const { nodeKey, country } = offer.body
   const { id, openedAtMs, flows, away, way, roundTripMs } = session
   const hop = {
@@ -278,5 +282,5 @@ function viewOf({ place, session, through }: ReturnType<Sessions['list']>[number
     ...(way === undefined ? {} : { way }),
     ...(roundTripMs === undefined ? {} : { roundTripMs }),
   }
-  return { id, provider: nodeKey, country, openedAtMs, ...due, unpaidBytes, flows, ...hop }
+  return { id, provider: nodeKey, country, openedAtMs, ...money, flows, ...hop }
 }

@@ -74,7 +74,8 @@ export async function beginSession(
   const bought = bytesWithin(paidUnits, 0n, terms.pricePerGib) ?? 0n
   const history = { paidBytes: paidBytes > bought ? paidBytes : bought, disputedBytes }
   if (vault.session(answer.sessionId) !== undefined) throw new BywayError('MESSAGE_UNEXPECTED', 'the session id was used before')
-  // When a session moves between channels both sides know what was under way. After a loss we know what arrived; the rest is the provider's word.
+  // Below zero: paid ahead. When a session moves between channels both sides know what was under way. After a loss we know what arrived; the rest is the
+  // provider's word, also that it carried all that was paid ahead.
   const carried = terms.moved ? 0n : answer.carried.up + answer.carried.down
   const seen = least(carried, terms.moved ? 0n : leftUnpaid(channel, vault))
   const doubt = carried - seen
@@ -103,6 +104,7 @@ export async function beginSession(
     window: answer.window,
   })
   purse.received = seen
+  purse.statedDown = carried
   purse.disputedDown = doubt
   purse.widest = purse.widest > carried ? purse.widest : carried
   return purse
@@ -117,7 +119,7 @@ export async function recordClosed(
   await vault.record({ kind: 'session-closed', ...ref, sessionId, ...counts, reason, atMs: clock.nowMs() })
 }
 
-/** Bytes of the last session with this provider that are ours to pay without a doubt. It had taken over whatever was unpaid before it. */
+/** Bytes of the last session with this provider that are ours to pay without a doubt; below zero those paid ahead. It had taken over what was left before it. */
 function leftUnpaid({ payee, descriptor }: PayingChannel, vault: Vault): bigint {
   const ours = ({ channel }: Session) => channel.payee === payee && channel.root.descriptor.payer === descriptor.payer
   const last = [...vault.book.sessions.values()].findLast(ours)

@@ -12,7 +12,7 @@ const WINDOW = 4n * MIB
 const DISK_MS = 3
 const ROUND_TRIP_MS = 8
 
-function world() {
+function world(terms: { window?: bigint; paidBefore?: bigint } = {}) {
   let nowMs = 1_000_000
   const sent: Statement[] = []
   const privateKey = randomBytes(32)
@@ -24,6 +24,7 @@ function world() {
     paidBefore: 0n,
     disputedBefore: 0n,
     window: WINDOW,
+    ...terms,
   })
   const channel = { ref: { rootId: `0x${'1'.repeat(64)}`, index: 0 }, payee: addressOf(randomBytes(32)), privateKey }
   const needs = {
@@ -75,11 +76,13 @@ test('a payment begins as early as the pace of the line, the disk and the way as
   await payments.hold()
 })
 
+/** Until what was begun here is done. */
+const turns = async () => {
+  for (let i = 0; i < 10; i++) await Promise.resolve()
+}
+
 test('what is not ripe is paid soon, in one voucher with what came meanwhile; what is ripe at once', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const turns = async () => {
-    for (let i = 0; i < 10; i++) await Promise.resolve()
-  }
   const { payments, sent, receive } = world()
   // The pace becomes known: the first step is ripe.
   receive(MIB)
@@ -106,4 +109,29 @@ test('what is not ripe is paid soon, in one voucher with what came meanwhile; wh
   await turns()
   assert.equal(sent.length, 4, 'nothing is due')
   await payments.hold()
+})
+
+test('a fast line is paid ahead while it is as fast as that, and never with the last payment', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { payments, sent, receive } = world({ window: 16n * MIB, paidBefore: 1n << 40n })
+  // Near a MiB a millisecond: a hundred would go by while a voucher should last, and some eight are enough for one.
+  const carry = async (bytes: bigint) => {
+    receive(bytes * MIB, Number(bytes))
+    await turns()
+    return sent.at(-1)!.down / MIB
+  }
+  assert.equal(await carry(8n), 8n)
+  assert.equal(await carry(8n), 16n, 'the pace is not known')
+  assert.equal(await carry(8n), 24n + 12n)
+  assert.equal(await carry(12n), 24n + 12n, 'all of it was paid for')
+  assert.equal(await carry(3n), 24n + 12n)
+  assert.equal(await carry(6n), 45n + 12n)
+  assert.equal(await carry(15n), 45n + 12n)
+  t.mock.timers.tick(1_000)
+  await turns()
+  assert.equal(sent.at(-1)!.down, 60n * MIB, 'what is left over is paid as it was counted')
+  assert.equal(await carry(8n), 68n + 12n, 'control')
+  payments.ending()
+  assert.equal(await carry(20n), 88n)
+  await payments.finish()
 })

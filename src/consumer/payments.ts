@@ -8,7 +8,7 @@ import type { Clock } from '../protocol/clock.ts'
 import { asBywayError, type BywayError } from '../protocol/errors.ts'
 import type { Statement } from '../protocol/messages.ts'
 import type { Observer } from '../protocol/observe.ts'
-import { dueBytes, isRipe, type LeadBytes, markSigned, nextStatement, type Purse } from '../protocol/purse.ts'
+import { aheadBytes, dueBytes, isRipe, type LeadBytes, markSigned, nextStatement, type Purse, unpaid } from '../protocol/purse.ts'
 import { signDigest, voucherDigest } from '../protocol/voucher.ts'
 import type { Vault } from '../wallet/vault.ts'
 import type { PayingChannel } from './deposits.ts'
@@ -36,9 +36,12 @@ export class Payments {
   #timer: NodeJS.Timeout | undefined
   #signing: Promise<void> | undefined
   #signingBytes = 0n
+  /** Bytes that the last voucher paid for and that had not come then. */
+  #ahead = 0n
   #signedAtMs = 0
   readonly #lead = new Lead()
   #held = false
+  #ending = false
 
   constructor(account: { channel: PayingChannel; sessionId: Hex; purse: Purse }, needs: PaymentNeeds) {
     this.#account = account
@@ -78,10 +81,15 @@ export class Payments {
       })
   }
 
+  /** Only while bytes go by so fast that they ask for it. What is left over after a pause, or at the end, is paid as it was counted. */
+  #aheadBytes(purse: Purse): bigint {
+    return this.#ending || !isRipe(purse, this.lead) ? 0n : aheadBytes(purse, this.lead)
+  }
+
   async #signDue(): Promise<void> {
     do {
       const { channel, sessionId, purse } = this.#account
-      const statement = nextStatement(purse)
+      const statement = nextStatement(purse, this.#aheadBytes(purse))
       if (statement === undefined) return
       if (statement.short) this.#needs.onShort()
       const { up, down, disputed, cumulative, numerator } = statement
@@ -90,7 +98,9 @@ export class Payments {
       const signature = signDigest(digest, channel.privateKey)
       const atMs = this.#needs.clock.nowMs()
       this.#signingBytes = up + down - purse.paidUp - purse.paidDown
-      this.#lead.signed(this.#signingBytes, atMs - this.#signedAtMs)
+      const owed = unpaid(purse)
+      this.#lead.signed(owed + this.#ahead, atMs - this.#signedAtMs)
+      this.#ahead = this.#signingBytes - owed
       this.#signedAtMs = atMs
       await this.#needs.vault.record({
         kind: 'voucher',
@@ -110,6 +120,11 @@ export class Payments {
       this.#needs.observer.count('vouchers')
       this.#needs.send({ sessionId, up, down, cumulative, signature })
     } while (!this.#held && isRipe(this.#account.purse, this.lead))
+  }
+
+  /** The session is about to be over: from here on nothing is paid ahead. */
+  ending(): void {
+    this.#ending = true
   }
 
   /** Stops signing and waits for the voucher under way. */

@@ -494,7 +494,7 @@ export class ConsumerSession {
     const terms = { nodeKey, country, pricePerGib, separator: this.#separator, moved: true }
     const fresh = await beginSession(channel, answer, terms, this.#needs)
     // Bytes count all the time: no await may stand between these lines.
-    this.#purse = movedPurse(this.#purse, fresh, answer.carried.up)
+    this.#purse = movedPurse(this.#purse, fresh, answer.carried)
     this.#channel = channel
     this.#sessionId = answer.sessionId
     this.#question = undefined
@@ -519,6 +519,7 @@ export class ConsumerSession {
   async close(reason: 'done' | 'idle' | 'shutdown'): Promise<void> {
     if (this.closed !== undefined) return
     this.left = true
+    this.#payments.ending()
     this.#flows.reset()
     this.#fast?.reset()
     await this.over(CLOSE_WAIT_MS)

@@ -94,6 +94,15 @@ export const u8 = numberOf(1)
 export const u16 = numberOf(2)
 export const u32 = numberOf(4)
 export const u64 = bigintOf(8)
+/** Two's complement. */
+export const i64: Codec<bigint> = {
+  write(writer, value) {
+    mustFit(value + HALF_OF_64_BITS, 8)
+    u64.write(writer, BigInt.asUintN(64, value))
+  },
+  read: (reader) => BigInt.asIntN(64, u64.read(reader)),
+}
+const HALF_OF_64_BITS = 1n << 63n
 export const u96 = bigintOf(12)
 export const u128 = bigintOf(16)
 

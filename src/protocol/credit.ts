@@ -6,7 +6,7 @@
  * still owes from before comes off its window, so taking the window, leaving and returning yields nothing more. Spec: docs/protocol.md#credit-window.
  */
 
-import { bytesWithin } from './price.ts'
+import { bytesFor, bytesWithin } from './price.ts'
 
 // --- Fixed by docs/protocol.md: both sides compute the same window. ---
 export const STRANGER_WINDOW_BYTES = 256n * 1024n
@@ -53,6 +53,16 @@ export function creditWindow({ paidBytes, unpaidBytes, peakBytes }: CreditInput)
  */
 export function boughtBytes(history: { paidBytes: bigint; paidUnits: bigint }, pricePerGib: bigint): bigint {
   return least(history.paidBytes, bytesWithin(history.paidUnits, 0n, pricePerGib) ?? history.paidBytes)
+}
+
+/**
+ * Most bytes paid ahead in a session that a later one still carries: a window, and no more than the units of that session bought, and what it began
+ * with. What is paid beyond is a gift. Else a payer could have for nothing what costs less than a unit in each channel, or buy today at the price of today
+ * what it wants next year.
+ */
+export function keptAhead(session: { billed: bigint; pricePerGib: bigint; carriedUp: bigint; carriedDown: bigint }): bigint {
+  const bought = bytesFor(session.billed, session.pricePerGib) ?? MAX_WINDOW_BYTES
+  return least(MAX_WINDOW_BYTES, bought + most(-session.carriedUp - session.carriedDown, 0n))
 }
 
 /** Remembers the most bytes carried, or asked for, in any quarter second of the last minute in which there was traffic. */

@@ -11,6 +11,7 @@ import { OFFERED_AT_S, offeringNode } from './testing.ts'
 const bytesOf = (length: number) => fc.uint8Array({ minLength: length, maxLength: length }).map(toHex)
 const below = (bits: number) => fc.bigInt(0n, (1n << BigInt(bits)) - 1n)
 const counts = { up: below(64), down: below(64) }
+const running = { up: below(64), down: fc.bigInt({ min: -(1n << 63n), max: (1n << 63n) - 1n }) }
 const statement = fc.record({ sessionId: bytesOf(16), ...counts, cumulative: below(96), signature: bytesOf(64) })
 const words = fc.record({ code: fc.string({ maxLength: 20 }), message: fc.string({ maxLength: 100 }) })
 const blobOf = (maxLength: number) => fc.uint8Array({ maxLength })
@@ -44,12 +45,12 @@ const BODIES: { [N in MessageName]: fc.Arbitrary<MessageBody<N>> } = {
     base: below(128),
     window: below(64),
     last: fc.option(fc.record({ cumulative: below(96), signature: bytesOf(64) }), { nil: undefined }),
-    carried: fc.record(counts),
+    carried: fc.record(running),
   }),
   refused: words,
   pay: statement,
   paid: fc.record({ cumulative: below(96), window: below(64) }),
-  meter: fc.record({ sessionId: bytesOf(16), ...counts }),
+  meter: fc.record({ sessionId: bytesOf(16), ...running }),
   lost: fc.record({ flowId: fc.nat(0xffffffff), ...counts }),
   bye: words,
   ping: fc.record({ nonce: below(64) }),

@@ -12,11 +12,11 @@
  * control link of a session and `rejoin` the next one after a loss; `attach` makes it a flow link, which carries one flow at a time and is
  * used again after `done`.
  */
-import { blob, decode, encode, hex, type Infer, list, optional, struct, text, u8, u16, u32, u64, u96, u128 } from './codec.ts'
+import { blob, decode, encode, hex, type Infer, i64, list, optional, struct, text, u8, u16, u32, u64, u96, u128 } from './codec.ts'
 import { BywayError } from './errors.ts'
 
 // --- Fixed by docs/protocol.md. Changing one breaks peers. ---
-export const PROTOCOL_VERSION = 3
+export const PROTOCOL_VERSION = 4
 export const FRAME_HEADER_BYTES = 4
 /** Longest payload of any frame but `data`: a proof of 32 levels and its surroundings take under 2 KiB. */
 export const MAX_MESSAGE_BYTES = 4096
@@ -34,6 +34,8 @@ const MAX_REASON_BYTES = 512
 
 const sessionId = hex(16)
 const counts = { up: u64, down: u64 }
+/** Of a session: below zero while bytes are paid for that are still to be carried. */
+const running = { up: u64, down: i64 }
 const signature = hex(64)
 
 const statement = struct({ sessionId, ...counts, cumulative: u96, signature })
@@ -73,13 +75,13 @@ export const MESSAGES = {
       base: u128,
       window: u64,
       last: optional(struct({ cumulative: u96, signature })),
-      carried: struct(counts),
+      carried: struct(running),
     }),
   },
   refused: { type: 0x04, from: 'provider', codec: struct({ code: text(64), message: text(MAX_REASON_BYTES) }) },
   pay: { type: 0x05, from: 'consumer', codec: statement },
   paid: { type: 0x06, from: 'provider', codec: struct({ cumulative: u96, window: u64 }) },
-  meter: { type: 0x07, from: 'provider', codec: struct({ sessionId, ...counts }) },
+  meter: { type: 0x07, from: 'provider', codec: struct({ sessionId, ...running }) },
   lost: { type: 0x08, from: 'provider', codec: struct({ flowId: u32, ...counts }) },
   bye: { type: 0x09, from: 'both', codec: struct({ code: text(64), message: text(MAX_REASON_BYTES) }) },
   ping: { type: 0x0a, from: 'both', codec: struct({ nonce: u64 }) },

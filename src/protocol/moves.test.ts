@@ -6,8 +6,20 @@ import { boughtBytes, creditWindow, MAX_WINDOW_BYTES, STRANGER_WINDOW_BYTES } fr
 import { BywayError, ERRORS, type ErrorCode } from './errors.ts'
 import { decodeMessage, encodeMessage, FRAME_HEADER_BYTES, farewell, MESSAGES } from './messages.ts'
 import { GIB } from './price.ts'
-import { dueBytes, markSigned, movedPurse, newPurse, nextStatement, onDiscard, onDiscarded, onLost, onMeter, payable } from './purse.ts'
-import { acceptStatement, carriedBytes, carriedOver, giveBackBytes, newTill, paidBytes, takeBytes, unpaidBytes } from './till.ts'
+import {
+  counted,
+  dueBytes,
+  markSigned,
+  movedPurse,
+  newPurse,
+  nextStatement,
+  onDiscard,
+  onDiscarded,
+  onLost,
+  onMeter,
+  unpaid,
+} from './purse.ts'
+import { acceptStatement, carriedBytes, carriedOver, giveBackBytes, newTill, takeBytes, unpaidBytes } from './till.ts'
 
 const PRICE = 1_000_000n
 const amount = fc.bigInt(0n, 1n << 30n)
@@ -16,26 +28,27 @@ const till = (window = 1n << 60n) => newTill({ base: 0n, pricePerGib: PRICE, cap
 const purse = (window = STRANGER_WINDOW_BYTES) =>
   newPurse({ base: 0n, pricePerGib: PRICE, cap: 1n << 90n, cumulative: 0n, paidBefore: 0n, disputedBefore: 0n, window })
 
-test('what is carried over is what is unpaid, never below zero in either direction, however oddly it was paid', () => {
+test('what is carried over is what is unpaid or paid ahead, and uploads never below zero, however oddly it was paid', () => {
   fc.assert(
-    fc.property(amount, amount, amount, amount, (up, down, paidUp, paidDown) => {
+    fc.property(amount, amount, amount, amount, amount, (up, down, paidUp, paidDown, kept) => {
       const left = { ...till(), up, down, paidUp, paidDown }
-      const carried = carriedOver(left)
-      assert.ok(carried.up >= 0n && carried.down >= 0n)
-      const unpaid = unpaidBytes(left)
-      assert.equal(carried.up + carried.down, unpaid > 0n ? unpaid : 0n)
-      if (up >= paidUp && down >= paidDown) assert.deepEqual(carried, { up: up - paidUp, down: down - paidDown })
+      const carried = carriedOver(left, kept)
+      assert.ok(carried.up >= 0n)
+      const owed = unpaidBytes(left)
+      assert.equal(carried.up + carried.down, owed > -kept ? owed : -kept)
+      if (up >= paidUp && owed > -kept) assert.deepEqual(carried, { up: up - paidUp, down: down - paidDown })
     }),
   )
 })
 
-test('bytes given back come off, never below zero', () => {
+test('bytes given back come off, uploads never below zero', () => {
   fc.assert(
-    fc.property(amount, amount, fc.constantFrom('up', 'down') as fc.Arbitrary<'up' | 'down'>, (counted, back, direction) => {
-      const there = { ...till(), [direction]: counted }
+    fc.property(amount, amount, fc.constantFrom('up', 'down') as fc.Arbitrary<'up' | 'down'>, (before, back, direction) => {
+      const there = { ...till(), [direction]: before }
       giveBackBytes(there, direction, back)
-      assert.equal(there[direction], counted > back ? counted - back : 0n)
-      assert.equal(carriedBytes(there), there[direction])
+      assert.ok(there.up >= 0n)
+      assert.equal(carriedBytes(there), before - back)
+      if (direction === 'down') assert.equal(there.up, 0n)
     }),
   )
 })
@@ -57,19 +70,20 @@ test('credit counts no byte that units did not buy', () => {
   )
 })
 
-type Event = { do: 'down' | 'up' | 'deliver' | 'break' | 'pay' | 'move'; bytes: bigint }
+type Event = { do: 'down' | 'up' | 'deliver' | 'break' | 'pay' | 'pay ahead' | 'move'; bytes: bigint }
 const event: fc.Arbitrary<Event> = fc.record({
-  do: fc.constantFrom('down', 'up', 'deliver', 'break', 'pay', 'move'),
+  do: fc.constantFrom('down', 'up', 'deliver', 'break', 'pay', 'pay ahead', 'move'),
   bytes: fc.bigInt(1n, 60_000n),
 })
 
-test('an honest pair moves whenever it likes: both sides end with the same bytes, all of them paid, doubts remembered', () => {
+test('an honest pair moves whenever it likes: both sides end with the same bytes, all of them paid, doubts and what is ahead remembered', () => {
+  let movedAhead = 0
   fc.assert(
     fc.property(fc.array(event, { maxLength: 80 }), (events) => {
       let [provider, consumer] = [till(STRANGER_WINDOW_BYTES), purse()]
       let [carried, paid, doubted, disputes] = [0n, 0n, 0n, 0n]
-      const pay = () => {
-        const statement = nextStatement(consumer)
+      const pay = (ahead: bigint) => {
+        const statement = nextStatement(consumer, ahead)
         if (statement === undefined) return
         const before = consumer.disputedPaid
         paid += statement.up + statement.down - consumer.paidUp - consumer.paidDown
@@ -95,24 +109,28 @@ test('an honest pair moves whenever it likes: both sides end with the same bytes
           doubted += bytes
           assert.equal(onLost(consumer, { sent: 0n, received: 0n }, { up: 0n, down: bytes }), undefined)
         }
-        if (what === 'pay') pay()
+        if (what === 'pay') pay(0n)
+        if (what === 'pay ahead') pay(bytes)
         if (what === 'move') {
-          const along = carriedOver(provider)
+          const along = carriedOver(provider, MAX_WINDOW_BYTES)
           provider = { ...till(STRANGER_WINDOW_BYTES), ...along }
           const fresh = { ...purse(), paidBefore: paid, disputedBefore: disputes }
-          consumer = movedPurse(consumer, fresh, along.up)
-          assert.deepEqual(payable(consumer), along, 'both sides know the same unpaid bytes')
+          consumer = movedPurse(consumer, fresh, along)
+          assert.deepEqual(counted(consumer), along, 'both sides know the same bytes, unpaid or ahead')
+          if (along.down < 0n) movedAhead++
         }
       }
-      pay()
+      pay(0n)
       assert.equal(dueBytes(consumer), 0n)
-      assert.equal(unpaidBytes(provider), 0n)
-      assert.equal(paid, carried)
-      assert.equal(disputes, doubted, 'every doubt was recorded with a voucher')
-      assert.equal(paidBytes(provider), carriedBytes(provider))
+      const ahead = -unpaidBytes(provider)
+      assert.ok(ahead >= 0n)
+      assert.equal(unpaid(consumer), -ahead)
+      assert.equal(paid, carried + ahead)
+      assert.equal(disputes + consumer.disputedDown - consumer.disputedPaid, doubted, 'every doubt is recorded with a voucher, or will be')
     }),
     { numRuns: 1_000 },
   )
+  assert.ok(movedAhead > 0, 'control: some moved with bytes that were paid ahead')
 })
 
 test('what flows bring after they were given up is due when they are over, and never more than a window at once', () => {

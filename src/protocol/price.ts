@@ -36,3 +36,8 @@ export function bytesWithin(cap: bigint, base: bigint, pricePerGib: bigint): big
   const room = numeratorOf(cap + 1n) - 1n - base
   return room < 0n ? 0n : room / pricePerGib
 }
+
+/** Most bytes that cost no more than `units`, whatever was owed before; undefined when bytes are free. */
+export function bytesFor(units: bigint, pricePerGib: bigint): bigint | undefined {
+  return pricePerGib === 0n ? undefined : numeratorOf(units) / pricePerGib
+}

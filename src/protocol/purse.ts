@@ -1,20 +1,24 @@
 /**
  * The purse: the consumer's side of a session's money, as a pure state machine.
  *
- * The rule it keeps: it signs only for bytes this side saw. Downloaded bytes count when they arrive. Uploaded bytes count when the provider
- * says it delivered them, up to what was sent. Bytes lost with a broken link are paid on the provider's word, but over the whole
- * acquaintance never more than the credit window: that is all a provider that overstates can take. Spec: docs/protocol.md#session-money.
+ * The rule it keeps: it signs only for bytes this side saw, and on fast lines for some more that are to come. Downloaded bytes count when they
+ * arrive. Uploaded bytes count when the provider says it delivered them, up to what was sent. Bytes lost with a broken link are paid on the
+ * provider's word. What is paid ahead and what is paid on its word are never more than the credit window together: that is all a provider that
+ * overstates, or takes the money and leaves, can take. Spec: docs/protocol.md#session-money.
  */
 import { creditWindow, least, MAX_WINDOW_BYTES, most, stepBytes } from './credit.ts'
 import type { ErrorCode } from './errors.ts'
-import { bytesWithin, owed, unitsOf } from './price.ts'
+import { bytesFor, bytesWithin, owed, unitsOf } from './price.ts'
 
 export interface Purse {
   /** Exact debt of the channel before this session, in units x 2^30. */
   readonly base: bigint
   readonly pricePerGib: bigint
   readonly cap: bigint
-  /** Bytes that arrived and bytes sent, in this session. */
+  /**
+   * Bytes that arrived and bytes sent, in this session. What arrived begins below zero where bytes were paid for before and are still to come; so does
+   * {@link statedDown}.
+   */
   received: bigint
   sent: bigint
   /** Bytes that arrived for flows this side gave up and that are not over yet. */
@@ -64,8 +68,8 @@ export function newPurse(terms: {
   }
 }
 
-/** The purse of a session that moved to another channel: everything not yet paid moves along, what is still under way included. */
-export function movedPurse(old: Purse, fresh: Purse, statedUp: bigint): Purse {
+/** The purse of a session that moved to another channel: what is not paid yet moves along, also what is still under way, and what is paid ahead. */
+export function movedPurse(old: Purse, fresh: Purse, stated: { up: bigint; down: bigint }): Purse {
   return {
     ...fresh,
     // What is under way was lent under the old window, which may have been wider.
@@ -74,7 +78,8 @@ export function movedPurse(old: Purse, fresh: Purse, statedUp: bigint): Purse {
     disputedDown: old.disputedDown - old.disputedPaid,
     sent: old.sent - old.paidUp,
     discarding: old.discarding,
-    statedUp,
+    statedUp: stated.up,
+    statedDown: stated.down,
   }
 }
 
@@ -94,20 +99,27 @@ export function onDiscarded(purse: Purse, bytes: bigint): void {
   purse.received += bytes
 }
 
-/** Bytes this side is willing to pay for now. */
-export function payable(purse: Purse): { up: bigint; down: bigint } {
+/** Bytes of this session that this side pays for: those it saw, and those it takes the provider's word for. Downloads may be paid ahead of it. */
+export function counted(purse: Purse): { up: bigint; down: bigint } {
   return {
     up: most(purse.paidUp, least(purse.statedUp, purse.sent)),
-    down: most(purse.paidDown, purse.received + purse.disputedDown),
+    down: purse.received + purse.disputedDown,
   }
+}
+
+/** Bytes counted and not paid, over both directions; below zero while more is paid ahead than that. */
+export function unpaid(purse: Purse): bigint {
+  const { up, down } = counted(purse)
+  return up + down - purse.paidUp - purse.paidDown
 }
 
 /**
  * Bytes this side knows of at the end of a session, paid or not: what it sent, though nobody said any more whether it was delivered, and what
- * came for flows it had given up. After a loss the provider may ask for these without being doubted.
+ * came for flows it had given up. After a loss the provider may ask for these without being doubted. What it was believed is among them once a
+ * voucher says so: whatever is not written down would be forgotten, and could be claimed again and again.
  */
 export function witnessed(purse: Purse): { up: bigint; down: bigint } {
-  return { up: most(purse.paidUp, purse.sent), down: payable(purse).down + purse.discarding }
+  return { up: most(purse.paidUp, purse.sent), down: purse.received + purse.disputedPaid + purse.discarding }
 }
 
 /** Bytes this side still accepts to pay without having seen them: the same function of history that limits the provider's risk. */
@@ -122,34 +134,61 @@ export function onPaid(purse: Purse, window: bigint): void {
   purse.widest = most(purse.widest, purse.window)
 }
 
-/** Payable bytes not yet covered by a voucher. */
-export function dueBytes(purse: Purse): bigint {
-  const { up, down } = payable(purse)
-  return up + down - purse.paidUp - purse.paidDown
-}
+/** Bytes a voucher is to be signed for. */
+export const dueBytes = (purse: Purse): bigint => most(unpaid(purse), 0n)
 
-/** What goes by, in bytes: while a voucher is on its way to the provider's disk, and between what the provider has lent and what has arrived. */
+/**
+ * What goes by, in bytes: while a voucher is on its way to the provider's disk, between what the provider has lent and what has arrived, and in the
+ * time that a voucher should last.
+ */
 export interface LeadBytes {
   readonly voucher: bigint
   readonly inFlight: bigint
+  readonly lasting: bigint
+}
+
+/** Of what may be paid ahead, a part stays for links that break: a provider that died with what was paid ahead is still believed then. */
+const KEPT_FOR_DISPUTES = 4n
+
+/** Bytes that the channel can still pay for; undefined when they are free. */
+function leftBytes(purse: Purse): bigint | undefined {
+  const limit = bytesWithin(purse.cap, purse.base, purse.pricePerGib)
+  return limit === undefined ? undefined : limit - purse.paidUp - purse.paidDown
+}
+
+/** At the end of a channel each step is paid: it must be left for another in time. */
+function nearEnd(purse: Purse): boolean {
+  const left = leftBytes(purse)
+  return left !== undefined && left < 2n * purse.window
+}
+
+/**
+ * Bytes to pay for before they come. A window that grows no more, on a line that carries more than it in the time a voucher should last, would be hundreds
+ * of vouchers a second, and flows that wait for them. So as much as is missing is paid ahead: at most what this side accepts to lose, less a quarter.
+ */
+export function aheadBytes(purse: Purse, lead: LeadBytes | undefined): bigint {
+  if (lead === undefined || purse.window < MAX_WINDOW_BYTES || nearEnd(purse)) return 0n
+  // At such a price amounts, which are floors, say nothing of so few bytes, and a provider could not keep what is ahead apart from a gift.
+  if ((bytesFor(1n, purse.pricePerGib) ?? 0n) > stepBytes(purse)) return 0n
+  const mayLose = tolerance(purse) - MAX_WINDOW_BYTES / KEPT_FOR_DISPUTES
+  return most(least(lead.lasting - purse.window, mayLose), 0n)
 }
 
 /**
  * Lent bytes after which a payment waits no longer. On a fast line a voucher a step would be hundreds a second, and nobody needs them: what is left of the
  * window must last until this one has arrived, and of that the provider lent what is in flight already. A quarter is left whatever happens, and half is
- * enough for disks that became slow because they are asked so often. At the end of a channel each step is paid: it must be left for another in time.
+ * enough for disks that became slow because they are asked so often.
  */
 function ripeBytes(purse: Purse, lead: LeadBytes | undefined): bigint {
   const { window } = purse
-  const limit = bytesWithin(purse.cap, purse.base, purse.pricePerGib)
-  if (limit !== undefined && limit - purse.paidUp - purse.paidDown < 2n * window) return stepBytes(purse)
+  if (nearEnd(purse)) return stepBytes(purse)
   const left = most(window / 4n, least(lead?.voucher ?? window, window / 2n))
   return most(window - left - (lead?.inFlight ?? 0n), stepBytes(purse))
 }
 
-/** What the provider has lent, as far as it is known here: it may know of more than arrived. */
+/** What the provider has lent, as far as it is known here: it may know of more than arrived. Below zero while it is paid ahead. */
 function lentBytes(purse: Purse): bigint {
-  return most(dueBytes(purse), purse.statedUp + purse.statedDown - purse.paidUp - purse.paidDown)
+  return most(unpaid(purse), purse.statedUp + purse.statedDown - purse.paidUp - purse.paidDown)
 }
 
 /**
@@ -159,23 +198,28 @@ function lentBytes(purse: Purse): bigint {
 export function isRipe(purse: Purse, lead: LeadBytes | undefined): boolean {
   const step = stepBytes(purse)
   if (dueBytes(purse) < step) return false
-  return lead === undefined || lentBytes(purse) >= ripeBytes(purse, lead) || payable(purse).up - purse.paidUp >= step
+  return lead === undefined || lentBytes(purse) >= ripeBytes(purse, lead) || counted(purse).up - purse.paidUp >= step
 }
 
-/** Bytes until then, where somebody else counts and is asked now and then. `signing`: due bytes that a voucher under way covers. */
+/** Bytes until then, where somebody else counts and is asked now and then. `signing`: bytes that a voucher under way covers. */
 export function promptBytes(purse: Purse, { signing, lead }: { signing: bigint; lead: LeadBytes | undefined }): bigint {
-  return most(ripeBytes(purse, lead) - (dueBytes(purse) - signing), stepBytes(purse))
+  return most(ripeBytes(purse, lead) - (unpaid(purse) - signing), stepBytes(purse))
 }
 
 /**
- * The next statement to sign, or undefined when nothing is due. When the cap cannot pay for all that is due, `short` is true and the
- * statement covers what it can.
+ * The next statement to sign, or undefined when nothing is due; `ahead`: bytes to come that it pays for as well, see {@link aheadBytes}. When the cap
+ * cannot pay for all that is due, `short` is true and the statement covers what it can.
  */
 export function nextStatement(
   purse: Purse,
+  ahead = 0n,
 ): { up: bigint; down: bigint; disputed: bigint; cumulative: bigint; numerator: bigint; short: boolean } | undefined {
   if (dueBytes(purse) === 0n) return undefined
-  let { up, down } = payable(purse)
+  let { up, down } = counted(purse)
+  const total = up + down + ahead
+  // Only downloads are ever ahead. Where they are by more than this, uploads use that up.
+  down = most(purse.paidDown, down + ahead)
+  up = total - down
   const limit = bytesWithin(purse.cap, purse.base, purse.pricePerGib)
   const short = limit !== undefined && up + down > limit
   if (short) {

@@ -5,6 +5,7 @@
  * bytes asks {@link takeBytes} first; a voucher raises the limit only through {@link acceptStatement}, after it was made durable.
  * Nothing here knows sockets, clocks or disks. Spec: docs/protocol.md#session-money.
  */
+import { most } from './credit.ts'
 import type { ErrorCode } from './errors.ts'
 import type { Statement } from './messages.ts'
 import { bytesWithin, owed, unitsOf } from './price.ts'
@@ -18,7 +19,7 @@ export interface Till {
   readonly pricePerGib: bigint
   /** Units the channel can ever pay. */
   readonly cap: bigint
-  /** Bytes carried in this session. */
+  /** Bytes carried in this session. Downloads begin below zero where a payer has paid for bytes that are still to be carried. */
   up: bigint
   down: bigint
   /** Bytes of this session covered by the last durable voucher. */
@@ -36,25 +37,26 @@ export function newTill(terms: { base: bigint; pricePerGib: bigint; cap: bigint;
 
 export const carriedBytes = (till: Till): bigint => till.up + till.down
 export const paidBytes = (till: Till): bigint => till.paidUp + till.paidDown
+/** Below zero while the payer is ahead. */
 export const unpaidBytes = (till: Till): bigint => carriedBytes(till) - paidBytes(till)
 
 /**
- * What moves along when the channel is left for another. A payer may have paid for more than was carried, or in the other direction: the sum
- * counts, and it never goes below zero.
+ * What moves along when the channel is left for another: what is unpaid, or paid ahead, of that at most `kept` (keptAhead in credit.ts). Only downloads go
+ * below zero; of uploads that would, the sum counts.
  */
-export function carriedOver(till: Till): { up: bigint; down: bigint } {
-  const up = till.up - till.paidUp
-  const down = till.down - till.paidDown
-  if (up >= 0n && down >= 0n) return { up, down }
-  const rest = up + down > 0n ? up + down : 0n
-  return up < 0n ? { up: 0n, down: rest } : { up: rest, down: 0n }
+export function carriedOver(till: Till, kept: bigint): { up: bigint; down: bigint } {
+  const up = most(till.up - till.paidUp, 0n)
+  return { up, down: most(unpaidBytes(till), -kept) - up }
 }
 
 /** Takes back bytes that were counted and then not carried. */
 export function giveBackBytes(till: Till, direction: Direction, bytes: bigint): void {
-  // Below zero only after a payer paid for bytes it never got; those it keeps.
-  if (direction === 'up') till.up = till.up > bytes ? till.up - bytes : 0n
-  else till.down = till.down > bytes ? till.down - bytes : 0n
+  till[direction] -= bytes
+  // They were paid for, and the session has moved since: they come off the sum.
+  if (till.up < 0n) {
+    till.down += till.up
+    till.up = 0n
+  }
 }
 
 /** Bytes that may still be carried before a voucher must come. */

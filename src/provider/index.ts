@@ -11,7 +11,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { fromHex, type Hex, toHex } from '../protocol/bytes.ts'
 import { MEASURE_NAME } from '../protocol/challenge.ts'
-import { boughtBytes, creditWindow, PeakRate } from '../protocol/credit.ts'
+import { boughtBytes, creditWindow, most, PeakRate } from '../protocol/credit.ts'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
 import { OUTAGE, type Outage } from '../protocol/flow.ts'
 import { EXPORTER_LABEL, farewell, type Message, type MessageBody, PROTOCOL_VERSION } from '../protocol/messages.ts'
@@ -79,6 +79,8 @@ export interface SessionView {
   up: bigint
   down: bigint
   unpaidBytes: bigint
+  /** Paid for and still to be carried. */
+  prepaidBytes: bigint
   window: bigint
   links: number
 }
@@ -343,7 +345,9 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
         // What the other thread carried may be paid before it is counted here.
         session.refresh()
         const { id, payer, openedAtMs, till, links } = session
-        return { id, payer, openedAtMs, up: till.up, down: till.down, unpaidBytes: unpaidBytes(till), window: till.window, links }
+        const owed = unpaidBytes(till)
+        const money = { up: till.up, down: most(till.down, 0n), unpaidBytes: most(owed, 0n), prepaidBytes: most(-owed, 0n) }
+        return { id, payer, openedAtMs, ...money, window: till.window, links }
       }),
     async close() {
       closing = true

@@ -139,7 +139,7 @@ function mostUnderWay({ descriptor }: PresentedChannel, { vault }: OpeningNeeds)
   return creditWindow({ paidBytes: vault.book.counterparty(descriptor.payer).paidBytes, unpaidBytes: 0n })
 }
 
-/** Writes the new session down and returns its till, with what the payer left unpaid carried into it. */
+/** Writes the new session down and returns its till, with what the payer left unpaid, or paid ahead, carried into it. */
 export async function beginSession(
   channel: PresentedChannel,
   sessionId: Hex,

@@ -12,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Hex } from '../protocol/bytes.ts'
 import { toHex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
-import { boughtBytes, creditWindow, type PeakRate } from '../protocol/credit.ts'
+import { boughtBytes, creditWindow, keptAhead, type PeakRate } from '../protocol/credit.ts'
 import { asBywayError, BywayError, type ErrorCode } from '../protocol/errors.ts'
 import { MAX_SESSION_FLOWS, type Outage } from '../protocol/flow.ts'
 import { farewell, type Message, type MessageBody, type MessageName, type Statement } from '../protocol/messages.ts'
@@ -433,7 +433,7 @@ export class ProviderSession {
     this.#fast?.lease.revoke()
     this.refresh()
     const { paidUp, paidDown } = this.till
-    const carried = carriedOver(this.till)
+    const carried = carriedOver(this.till, keptAhead(this.#needs.vault.session(this.id)!))
     await recordClosed(this.#needs, this.channel, this.id, { up: paidUp, down: paidDown }, 'done')
     const till = await enter(carried, windowOver(this.window(), carried.up + carried.down))
     this.channel = channel

@@ -110,6 +110,26 @@ test('on a line so fast that half a window goes by in an instant half is told, w
   assert.equal(telling.promptBytes(account), WINDOW / 2n)
 })
 
+test('what is paid ahead is told when it is used up, and pays for uploads that were told', (t) => {
+  const { clock, account, telling, told } = tellingOf(t)
+  account.paidDown = account.down + WINDOW / 2n
+  account.up += STEP
+  telling.carried(account)
+  assert.equal(told(), 0, 'nothing of it is lent')
+  assert.equal(telling.promptBytes(account), WINDOW - STEP, 'half a window, and what is still ahead')
+  account.up = WINDOW / 2n + STEP
+  telling.carried(account)
+  assert.equal(told(), 1)
+  // Paid as far as they were not ahead.
+  clock.waitMs(10)
+  account.paidUp = STEP
+  telling.paid(account)
+  account.up += 1n
+  telling.carried(account)
+  clock.waitMs(100)
+  assert.ok(telling.promptBytes(account) > STEP, 'how long payment takes is known')
+})
+
 test('a session that moved to another channel counts anew, and what waited on the old one is forgotten', (t) => {
   const { clock, account, telling } = tellingOf(t)
   account.up += STEP * 4n

@@ -6,7 +6,7 @@ import type { Clock } from '../protocol/clock.ts'
 import { least, most, stepBytes } from '../protocol/credit.ts'
 import type { Statement } from '../protocol/messages.ts'
 import { PACE_WEIGHT, Pace } from '../protocol/pace.ts'
-import type { Till } from '../protocol/till.ts'
+import { type Till, unpaidBytes } from '../protocol/till.ts'
 
 /** Whatever there is to tell is told this soon. */
 const EVERY_MS = 150
@@ -41,7 +41,7 @@ export class Telling {
 
   /** Bytes were put into the till. */
   carried(till: Till): void {
-    if (till.up - this.#toldUp >= this.#ripeBytes(till)) this.#tell()
+    if (this.#untold(till) >= this.#ripeBytes(till)) this.#tell()
     else this.#timer ??= setTimeout(this.#tell, EVERY_MS)
   }
 
@@ -55,6 +55,11 @@ export class Telling {
     return this.#untilPaidMs === undefined ? undefined : this.#pace.bytesIn(this.#untilPaidMs)
   }
 
+  /** Uploads the consumer has not heard of, as far as they are lent: others it has paid ahead. */
+  #untold(till: Till): bigint {
+    return least(till.up - this.#toldUp, unpaidBytes(till))
+  }
+
   /** Uploads that are told without waiting for more; a quarter of the window is left whatever happens. */
   #ripeBytes(till: Till): bigint {
     const { window } = till
@@ -65,7 +70,7 @@ export class Telling {
   promptBytes(till: Till): bigint {
     const half = till.window / 2n
     const atLeast = this.#leadBytes === undefined ? half : least(this.#pace.bytesIn(LEAST_MS)!, half)
-    return most(most(this.#ripeBytes(till), atLeast) - (till.up - this.#toldUp), stepBytes(till))
+    return most(most(this.#ripeBytes(till), atLeast) - this.#untold(till), stepBytes(till))
   }
 
   /** The totals of this till were told. */
@@ -83,7 +88,9 @@ export class Telling {
 
   /** A voucher is durable. */
   paid(till: Till): void {
-    if (this.#waiting === undefined || till.paidUp < this.#waiting.up) return
+    // What was paid ahead for downloads pays for uploads as well.
+    const up = till.paidUp + most(till.paidDown - till.down, 0n)
+    if (this.#waiting === undefined || up < this.#waiting.up) return
     const tookMs = this.#clock.nowMs() - this.#waiting.sinceMs
     this.#waiting = undefined
     this.#untilPaidMs = this.#untilPaidMs === undefined ? tookMs : this.#untilPaidMs + PACE_WEIGHT * (tookMs - this.#untilPaidMs)

@@ -106,6 +106,25 @@ suite('book of a provider', () => {
     assert.equal(lost.counterparty(PAYER).unpaidBytes, 100n)
   })
 
+  test('a session takes over all that the payer has paid ahead, beside what is unpaid', () => {
+    const book = bookOf([...SERVED, closed(1, GIB, GIB - 100n)])
+    assert.equal(book.counterparty(PAYER).unpaidBytes, -100n)
+    // One that takes nothing over changes nothing of that.
+    apply(book, opened(2, { base: 2n * GIB * PRICE }))
+    apply(book, closed(2, 0n, 30n))
+    assert.equal(book.counterparty(PAYER).unpaidBytes, -70n)
+    apply(book, opened(3, { base: 2n * GIB * PRICE, carriedDown: -70n }))
+    assert.deepEqual([book.counterparty(PAYER).unpaidBytes, book.counterparty(PAYER).owing.size], [0n, 0])
+    apply(book, closed(3, 0n, -20n))
+    assert.equal(book.counterparty(PAYER).unpaidBytes, -20n, 'fifty of them were carried')
+    // Closed once more after a restart, with what its vouchers paid for.
+    apply(book, closed(3, 0n, -70n, 'restarted'))
+    assert.equal(book.counterparty(PAYER).unpaidBytes, -20n)
+    apply(book, opened(4, { base: 2n * GIB * PRICE, carriedDown: -20n }))
+    apply(book, closed(4, 0n, 5n))
+    assert.equal(book.counterparty(PAYER).unpaidBytes, 5n)
+  })
+
   test('a voucher that comes after the close still pays', () => {
     const book = bookOf([...SERVED, closed(1, GIB, GIB + 100n), voucher(1, GIB, GIB + 60n)])
     assert.equal(book.counterparty(PAYER).unpaidBytes, 40n)
@@ -222,7 +241,7 @@ test('whatever happens, promises stay within caps, payments within promises, and
         unpaidBytes,
         sessions.reduce((sum, { unpaid }) => sum + unpaid, 0n),
       )
-      assert.deepEqual(new Set(sessions.filter(({ unpaid }) => unpaid > 0n)), new Set(owing))
+      assert.deepEqual(new Set(sessions.filter(({ unpaid }) => unpaid !== 0n)), new Set(owing))
       assert.equal(
         paidBytes,
         sessions.reduce((sum, { up, down }) => sum + up + down, 0n),

@@ -8,6 +8,7 @@
  * Longer than 400 lines because every kind of record is applied here, by the same few private steps.
  */
 import type { Hex } from '../protocol/bytes.ts'
+import { keptAhead, least, most } from '../protocol/credit.ts'
 import { BywayError } from '../protocol/errors.ts'
 import { numeratorOf, unitsOf } from '../protocol/price.ts'
 import type { Leaf } from '../protocol/tree.ts'
@@ -214,7 +215,7 @@ const APPLY: { [K in JournalRecord['kind']]: (book: Book, record: RecordOf<K>, f
     const session = sessionOf(book, record, channelOf(book, record, fail), fail)
     const { up, down, reason, atMs } = record
     // A restart closes once more what was closed with the last breath: the first reason stands, the larger counts do.
-    const before = session.closed ?? { reason, atMs, up: 0n, down: 0n }
+    const before = session.closed ?? { reason, atMs, up, down }
     session.closed = { ...before, up: most(before.up, up), down: most(before.down, down) }
     setUnpaid(book, session)
     return []
@@ -320,30 +321,39 @@ function counterpartyOf(book: Book, channel: Channel): Counterparty {
   return known
 }
 
-/** Recomputes what a closed session is owed: bytes metered or taken over that no voucher covers. */
+/** Recomputes what a closed session is owed: bytes metered or taken over that no voucher covers; below zero those it was paid for and did not carry. */
 function setUnpaid(book: Book, session: Session): void {
   if (session.closed === undefined || book.genesis!.role === 'consumer') return
   const { up, down } = session.closed
   const metered = most(up, session.carriedUp) + most(down, session.carriedDown)
-  owe(book, session, most(metered - session.up - session.down - session.takenOver, 0n))
+  const balance = metered - session.up - session.down
+  owe(book, session, most(balance, -stillAhead(session)) - session.takenOver)
 }
 
-/** A new session takes over what earlier ones of this counterparty left unpaid, oldest first. */
+/** Of what vouchers paid for beyond the count. When the count was lost they say what was carried, once there are any. */
+function stillAhead(session: Session): bigint {
+  const counted = session.closed!.reason !== 'restarted' || session.up + session.down === 0n
+  return counted ? keptAhead(session) : 0n
+}
+
+/** A new session takes over what earlier ones of this counterparty left unpaid, oldest first, and all that was paid ahead there. */
 function takeOver(book: Book, channel: Channel, carried: bigint): void {
   if (carried === 0n || book.genesis!.role === 'consumer') return
-  for (const session of counterpartyOf(book, channel).owing) {
-    const taken = carried < session.unpaid ? carried : session.unpaid
-    session.takenOver += taken
-    owe(book, session, session.unpaid - taken)
-    carried -= taken
+  const { owing } = counterpartyOf(book, channel)
+  const take = (session: Session, bytes: bigint) => {
+    session.takenOver += bytes
+    owe(book, session, session.unpaid - bytes)
+    carried -= bytes
   }
+  for (const session of owing) if (session.unpaid < 0n) take(session, session.unpaid)
+  for (const session of owing) take(session, most(least(carried, session.unpaid), 0n))
 }
 
 function owe(book: Book, session: Session, unpaid: bigint): void {
   const counterparty = counterpartyOf(book, session.channel)
   counterparty.unpaidBytes += unpaid - session.unpaid
   session.unpaid = unpaid
-  if (unpaid > 0n) counterparty.owing.add(session)
+  if (unpaid !== 0n) counterparty.owing.add(session)
   else counterparty.owing.delete(session)
 }
 
@@ -405,5 +415,3 @@ function takeRefund(root: Root, refund: bigint): Movement[] {
   }
   return movements
 }
-
-const most = (a: bigint, b: bigint) => (a > b ? a : b)

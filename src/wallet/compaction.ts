@@ -56,7 +56,7 @@ function channelsOf(record: JournalRecord): readonly { rootId: string; index: nu
   switch (record.kind) {
     // What it takes over depends on what every session of that payer had been paid by then.
     case 'session-opened':
-      return record.carriedUp + record.carriedDown > 0n ? 'all' : [record]
+      return record.carriedUp + record.carriedDown !== 0n ? 'all' : [record]
     case 'voucher':
     case 'channel-accepted':
     case 'session-closed':

@@ -194,8 +194,8 @@ const SESSION_ACTIONS: Actions = {
     if (channel === undefined) return undefined
     const { rootId, index } = channel
     const owing = book.genesis?.role === 'provider' ? book.counterparty(channel.root.descriptor.payer).unpaidBytes : 0n
-    const carriedUp = step.pick % 3 === 0 ? owing : 0n
-    return opened(`s${book.sessions.size}`, { rootId, index, base: channel.numerator, pricePerGib: BigInt(step.pick * 1000), carriedUp })
+    const carriedDown = step.pick % 3 === 0 ? owing : 0n
+    return opened(`s${book.sessions.size}`, { rootId, index, base: channel.numerator, pricePerGib: BigInt(step.pick * 1000), carriedDown })
   },
   pay(book, step) {
     const payable = [...book.sessions.values()].filter(({ channel }) => channel.root.state === 'open')

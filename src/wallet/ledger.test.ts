@@ -76,11 +76,30 @@ suite('ledger of a provider', () => {
     assert.deepEqual(reasons(opened(1)), ['IN_PROGRESS'])
     assert.deepEqual(reasons(opened(1), closed(1, 0n, 0n)), ['NO_TRAFFIC'])
     assert.deepEqual(reasons(opened(1), closed(1, 0n, 900n)), ['UNPAID'])
+    assert.deepEqual(reasons(opened(1, { carriedDown: -900n }), closed(1, 0n, -100n)), ['PREPAID'])
+    assert.deepEqual(reasons(opened(1, { carriedDown: -900n }), closed(1, 300n, -300n)), ['PREPAID'])
+    assert.deepEqual(reasons(opened(1, { carriedDown: -900n }), closed(1, 0n, -900n)), ['NO_TRAFFIC'])
+    assert.deepEqual(reasons(opened(1, { carriedDown: -900n }), closed(1, 0n, 100n)), ['UNPAID'])
     assert.deepEqual(reasons(opened(1), voucher(1, 0n, 900n), closed(1, 0n, 900n)), ['BELOW_ONE_UNIT'])
     assert.deepEqual(reasons(opened(1, { pricePerGib: 0n }), voucher(1, GIB, 0n, { pricePerGib: 0n })), ['FREE'])
     const close: JournalRecord = { kind: 'root-closed', rootId: ROOT, refund: 0n, tx: hexOf(32, 'c'), atMs: 9 }
     assert.deepEqual(reasons(opened(1), voucher(1, GIB, 0n), close), ['LOST'])
     assert.deepEqual(reasons(opened(1), voucher(1, GIB, 0n), closed(1, GIB, 0n)), [undefined])
+  })
+
+  test('bytes that were paid and not carried yet are shown beside those carried and not paid', () => {
+    const { rows, totals } = ledgerOf([
+      ...[genesis(), accepted(), opened(1), voucher(1, GIB, GIB), closed(1, GIB, GIB - 100n)],
+      ...[opened(2, { base: 2n * GIB * PRICE }), closed(2, 7n, 0n)],
+    ])
+    assert.deepEqual(
+      rows.map((row) => [row.unpaidBytes, row.prepaidBytes]),
+      [
+        [0n, 100n],
+        [7n, 0n],
+      ],
+    )
+    assert.deepEqual([totals.unpaidBytes, totals.prepaidBytes], [7n, 100n])
   })
 
   test('money lost with a root is found again when the claim was in time', () => {

@@ -6,6 +6,7 @@
  * its fee and its burn over what it paid, in proportion. Rows therefore add up to the totals to the unit.
  */
 import type { Hex } from '../protocol/bytes.ts'
+import { most } from '../protocol/credit.ts'
 import { Accounts, postingOf } from './accounts.ts'
 import { apply, Book } from './book.ts'
 import type { Channel, Movement, Root, Session } from './positions.ts'
@@ -16,6 +17,7 @@ export const REASON_CODES = {
   NO_TRAFFIC: 'it ended before any byte was carried',
   UNPAID: 'bytes were carried, but no voucher came for them',
   BELOW_ONE_UNIT: 'its bytes are worth less than one unit; they count towards the next session of the channel',
+  PREPAID: 'its bytes were paid for with those of an earlier session',
   FREE: 'its price is zero',
   LOST: 'the root was closed before the vouchers were claimed',
   IN_PROGRESS: 'it is open and no voucher has come yet',
@@ -45,6 +47,8 @@ export interface LedgerRow {
   fees: bigint
   burnt: bigint
   unpaidBytes: bigint
+  /** Provider: bytes paid for and not carried when it ended. A later session of this payer carries them first. */
+  prepaidBytes: bigint
   /** Consumer: what it cost, and bytes paid on the provider's word. Zero for a provider. */
   spent: bigint
   disputedBytes: bigint
@@ -64,6 +68,7 @@ export interface LedgerTotals {
   fees: bigint
   burnt: bigint
   unpaidBytes: bigint
+  prepaidBytes: bigint
   deposited: bigint
   spent: bigint
   unspent: bigint
@@ -144,7 +149,9 @@ class Rows {
     for (const session of book.sessions.values()) {
       const row = this.#rowOf(session)
       const { up, down, closed, unpaid, disputed } = session
-      Object.assign(row, { up, down, unpaidBytes: unpaid, disputedBytes: disputed, closedAtMs: closed?.atMs, closeReason: closed?.reason })
+      Object.assign(row, { up, down, disputedBytes: disputed, closedAtMs: closed?.atMs, closeReason: closed?.reason })
+      row.unpaidBytes = most(unpaid, 0n)
+      row.prepaidBytes = most(-unpaid, 0n)
       row.state = closed === undefined ? 'open' : 'closed'
       row.reasonCode = reasonOf(session, row)
     }
@@ -278,6 +285,7 @@ function newRow(session: Session | undefined, { rootId, index, root, payee }: Ch
     fees: 0n,
     burnt: 0n,
     unpaidBytes: 0n,
+    prepaidBytes: 0n,
     spent: 0n,
     disputedBytes: 0n,
     returned: 0n,
@@ -290,7 +298,9 @@ function reasonOf(session: Session, row: LedgerRow): ReasonCode | undefined {
   if (row.returned > 0n) return 'LOST'
   if (session.up + session.down > 0n) return session.pricePerGib === 0n ? 'FREE' : 'BELOW_ONE_UNIT'
   if (session.closed === undefined) return 'IN_PROGRESS'
-  return session.closed.up + session.closed.down > 0n ? 'UNPAID' : 'NO_TRAFFIC'
+  const carried = session.closed.up + session.closed.down
+  if (carried <= 0n) return carried > session.carriedUp + session.carriedDown ? 'PREPAID' : 'NO_TRAFFIC'
+  return 'UNPAID'
 }
 
 const sum = <T>(items: readonly T[], of: (item: T) => bigint): bigint => items.reduce((total, item) => total + of(item), 0n)
@@ -306,6 +316,7 @@ function totalsOf(book: Book, rows: readonly LedgerRow[], accounts: Accounts): L
     fees: accounts.debits('fees'),
     burnt: accounts.debits('burnt'),
     unpaidBytes: sum(rows, (row) => row.unpaidBytes),
+    prepaidBytes: sum(rows, (row) => row.prepaidBytes),
     deposited: accounts.credits('deposited'),
     spent: accounts.debits('spent'),
     unspent: accounts.debits('escrow'),

@@ -60,7 +60,7 @@ export interface Session {
   /** Units its vouchers added to the channel. */
   billed: bigint
   closed: { reason: CloseReason; atMs: number; up: bigint; down: bigint } | undefined
-  /** Provider, once closed: bytes that no voucher covers, and bytes that later sessions took over to pay there. */
+  /** Provider, once closed: bytes that no voucher covers, below zero those paid ahead, and what of either later sessions took over. */
   unpaid: bigint
   takenOver: bigint
 }
@@ -71,7 +71,7 @@ export interface Counterparty {
   paidUnits: bigint
   paidBytes: bigint
   disputedBytes: bigint
-  /** Owed from closed sessions, and which those are, oldest first. */
+  /** Owed from closed sessions, below zero paid ahead, and which those are, oldest first. */
   unpaidBytes: bigint
   readonly owing: Set<Session>
 }

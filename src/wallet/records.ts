@@ -13,6 +13,11 @@ const units = z
   .regex(/^\d{1,30}$/)
   .transform(BigInt)
 const bytes = units
+/** Below zero: paid for and still to be carried. */
+const signedBytes = z
+  .string()
+  .regex(/^-?\d{1,30}$/)
+  .transform(BigInt)
 /** An exact debt in units x 2^30 (src/protocol/price.ts): 96 + 30 bits. */
 const numerator = z
   .string()
@@ -100,7 +105,8 @@ export const journalRecord = z.discriminatedUnion('kind', [
   }),
   /**
    * `base` is the channel's exact debt (units x 2^30) when the session began. `carriedUp`/`carriedDown` are bytes that earlier sessions of
-   * this counterparty left unpaid and this one takes over: its counts start there, and the counterparty owes them here instead of there.
+   * this counterparty left unpaid and this one takes over: its counts start there, and the counterparty owes them here instead of there. Below
+   * zero they are bytes paid ahead there, which this session carries.
    */
   z.object({
     kind: z.literal('session-opened'),
@@ -111,7 +117,7 @@ export const journalRecord = z.discriminatedUnion('kind', [
     pricePerGib: units,
     base: numerator,
     carriedUp: bytes,
-    carriedDown: bytes,
+    carriedDown: signedBytes,
     atMs,
   }),
   /**
@@ -131,13 +137,13 @@ export const journalRecord = z.discriminatedUnion('kind', [
     signature: hex(64),
     atMs,
   }),
-  /** `up`/`down`: bytes this side metered; on the provider what exceeds the last voucher's is unpaid. */
+  /** `up`/`down`: bytes this side metered; on the provider what exceeds the last voucher's is unpaid, and what the last voucher's exceed is paid ahead. */
   z.object({
     kind: z.literal('session-closed'),
     ...channel,
     sessionId: hex(16),
     up: bytes,
-    down: bytes,
+    down: signedBytes,
     reason: z.enum(CLOSE_REASONS),
     atMs,
   }),

@@ -379,8 +379,10 @@ test('paying too much, in the wrong direction, and moving leaves the provider wh
   assert.equal(done.down, flow.received)
   await rogue.pay(1n, 1n)
   await abandon(w, rogue)
-  const { unpaidBytes } = w.seller.vault.book.counterparty(root.descriptor.payer)
-  assert.ok(unpaidBytes >= 0n)
+  const { unpaidBytes, paidBytes: paid } = w.seller.vault.book.counterparty(root.descriptor.payer)
+  // What it paid for and never got is carried later, in whichever direction.
+  assert.equal(unpaidBytes, -MAX_WINDOW_BYTES, 'a window of it: the rest is a gift')
+  assert.ok(paid - flow.received > MAX_WINDOW_BYTES, 'the control: it paid more too much')
   // The control: an ordinary session afterwards.
   const next = await Rogue.open(w.seller, root, { index: 2 })
   assert.ok((await download(next, w.source.port, 300_000n)) >= 300_000n)
