@@ -123,12 +123,13 @@ export async function recordClosed(
 function leftUnpaid({ payee, descriptor }: PayingChannel, vault: Vault): bigint {
   const ours = ({ channel }: Session) => channel.payee === payee && channel.root.descriptor.payer === descriptor.payer
   const last = [...vault.book.sessions.values()].findLast(ours)
-  // What a false count was about is not owed.
-  if (last?.closed === undefined || last.closed.reason === 'meter-diverged') return 0n
-  // Our own count died with our process, which is nothing to hold against the provider; it lent at most this.
+  if (last?.closed === undefined) return 0n
+  // Our own count died with our process, which is nothing to hold against the provider; it lent at most this, and had no more ahead to carry.
   if (last.closed.reason === 'restarted') return creditWindow({ paidBytes: vault.book.counterparty(payee).paidBytes, unpaidBytes: 0n })
-  const { up, down } = last.closed
-  return up + down - last.up - last.down
+  const { up, down, reason } = last.closed
+  const left = up + down - last.up - last.down
+  // What a false count was about is not owed; what was paid ahead is, to us.
+  return reason === 'meter-diverged' ? least(left, 0n) : left
 }
 
 /** Believes a later voucher of ours that the provider shows, then both debts must be the same. */

@@ -490,9 +490,10 @@ export class ConsumerSession {
     }
     this.#question = new Question(ask, () => this.#control.away)
     const answer = await this.#question.answer
-    await this.#recordClosed('done', { up: this.#purse.paidUp, down: this.#purse.paidDown })
     const terms = { nodeKey, country, pricePerGib, separator: this.#separator, moved: true }
     const fresh = await beginSession(channel, answer, terms, this.#needs)
+    // Only now: if the answer was refused, what is unpaid or ahead has not moved along.
+    await this.#recordClosed('done', { up: this.#purse.paidUp, down: this.#purse.paidDown })
     // Bytes count all the time: no await may stand between these lines.
     this.#purse = movedPurse(this.#purse, fresh, answer.carried)
     this.#channel = channel

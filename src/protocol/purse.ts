@@ -85,12 +85,13 @@ export function movedPurse(old: Purse, fresh: Purse, stated: { up: bigint; down:
 
 /**
  * Bytes of flows this side gave up go on arriving until the provider hears of it. They are paid once their flow is over, not before: so no more
- * than a window's worth can be on its way, and one that goes on and on gets nothing for it.
+ * than a window's worth can be on its way, beside what is paid ahead, and one that goes on and on gets nothing for it.
  */
 export function onDiscard(purse: Purse, bytes: bigint): ErrorCode | undefined {
   purse.discarding += bytes
   const paidBytes = purse.paidBefore + purse.paidUp + purse.paidDown
-  return purse.discarding > creditWindow({ paidBytes, unpaidBytes: 0n }) ? 'METER_DIVERGED' : undefined
+  const limit = creditWindow({ paidBytes, unpaidBytes: 0n }) + most(-unpaid(purse), 0n)
+  return purse.discarding > limit ? 'METER_DIVERGED' : undefined
 }
 
 /** A flow that was given up is over: what it still brought is due now. */

@@ -134,9 +134,9 @@ export async function adoptLatest(channel: PresentedChannel, latest: MessageBody
   if (lost) await needs.vault.record({ kind: 'session-closed', ...session, up, down, reason: 'restarted', atMs })
 }
 
-/** A crash costs this node at most the statement for what it lent at once; if more is missing, its folder is an older copy. */
+/** A crash costs this node at most the statement for what it lent at once, and for as much again ahead; if more is missing, its folder is an older copy. */
 function mostUnderWay({ descriptor }: PresentedChannel, { vault }: OpeningNeeds): bigint {
-  return creditWindow({ paidBytes: vault.book.counterparty(descriptor.payer).paidBytes, unpaidBytes: 0n })
+  return 2n * creditWindow({ paidBytes: vault.book.counterparty(descriptor.payer).paidBytes, unpaidBytes: 0n })
 }
 
 /** Writes the new session down and returns its till, with what the payer left unpaid, or paid ahead, carried into it. */

@@ -432,9 +432,8 @@ export class ProviderSession {
     // The other thread carries nothing from here on, and what it carried belongs to the channel that is left.
     this.#fast?.lease.revoke()
     this.refresh()
-    const { paidUp, paidDown } = this.till
     const carried = carriedOver(this.till, keptAhead(this.#needs.vault.session(this.id)!))
-    await recordClosed(this.#needs, this.channel, this.id, { up: paidUp, down: paidDown }, 'done')
+    await recordClosed(this.#needs, this.channel, this.id, this.till, 'done')
     const till = await enter(carried, windowOver(this.window(), carried.up + carried.down))
     this.channel = channel
     this.id = id

@@ -321,32 +321,31 @@ function counterpartyOf(book: Book, channel: Channel): Counterparty {
   return known
 }
 
-/** Recomputes what a closed session is owed: bytes metered or taken over that no voucher covers; below zero those it was paid for and did not carry. */
+/**
+ * Recomputes what a closed session is owed: bytes metered or taken over that no voucher covers; below zero those it was paid for and did not carry. When
+ * the count died with its process it was at least what it began with, and what was ahead may be carried: neither side loses more than the window.
+ */
 function setUnpaid(book: Book, session: Session): void {
   if (session.closed === undefined || book.genesis!.role === 'consumer') return
-  const { up, down } = session.closed
-  const metered = most(up, session.carriedUp) + most(down, session.carriedDown)
-  const balance = metered - session.up - session.down
-  owe(book, session, most(balance, -stillAhead(session)) - session.takenOver)
+  const { up, down, reason } = session.closed
+  const lost = reason === 'restarted'
+  const metered = lost ? most(up + down, session.carriedUp + session.carriedDown) : up + down
+  const ahead = lost ? 0n : keptAhead(session)
+  owe(book, session, most(metered - session.up - session.down, -ahead) - session.takenOver)
 }
 
-/** Of what vouchers paid for beyond the count. When the count was lost they say what was carried, once there are any. */
-function stillAhead(session: Session): bigint {
-  const counted = session.closed!.reason !== 'restarted' || session.up + session.down === 0n
-  return counted ? keptAhead(session) : 0n
-}
-
-/** A new session takes over what earlier ones of this counterparty left unpaid, oldest first, and all that was paid ahead there. */
+/** A new session takes over what earlier ones of this counterparty left unpaid, or were paid ahead: all of it, or as much as it carries, oldest first. */
 function takeOver(book: Book, channel: Channel, carried: bigint): void {
   if (carried === 0n || book.genesis!.role === 'consumer') return
-  const { owing } = counterpartyOf(book, channel)
-  const take = (session: Session, bytes: bigint) => {
-    session.takenOver += bytes
-    owe(book, session, session.unpaid - bytes)
-    carried -= bytes
+  const { owing, unpaidBytes } = counterpartyOf(book, channel)
+  const all = carried === unpaidBytes
+  const part = (unpaid: bigint) => (carried > 0n ? most(least(unpaid, carried), 0n) : least(most(unpaid, carried), 0n))
+  for (const session of owing) {
+    const taken = all ? session.unpaid : part(session.unpaid)
+    session.takenOver += taken
+    owe(book, session, session.unpaid - taken)
+    carried -= taken
   }
-  for (const session of owing) if (session.unpaid < 0n) take(session, session.unpaid)
-  for (const session of owing) take(session, most(least(carried, session.unpaid), 0n))
 }
 
 function owe(book: Book, session: Session, unpaid: bigint): void {

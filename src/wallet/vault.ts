@@ -13,7 +13,6 @@
  */
 import type { Hex } from '../protocol/bytes.ts'
 import type { Clock } from '../protocol/clock.ts'
-import { least } from '../protocol/credit.ts'
 import type { BywayError } from '../protocol/errors.ts'
 import type { ChannelRef } from '../protocol/voucher.ts'
 import { apply, type Book, bookOf, type Channel, checkGenesis, type Session } from './book.ts'
@@ -50,17 +49,13 @@ export class Vault {
     }
   }
 
-  /**
-   * Sessions the last run had no time to close end with what their vouchers pay for: nothing else of them survived. Where none came, what was paid ahead
-   * before is still to be carried.
-   */
+  /** Sessions the last run had no time to close end with what their vouchers pay for: nothing else of them survived. */
   async #closeOrphans(atMs: number): Promise<void> {
     const open = [...this.book.sessions.values()].filter((session) => session.closed === undefined)
     await Promise.all(
-      open.map(({ id: sessionId, channel: { rootId, index }, up, down, carriedDown }) => {
-        const metered = { up, down: up + down === 0n ? least(carriedDown, 0n) : down }
-        return this.record({ kind: 'session-closed', rootId, index, sessionId, ...metered, reason: 'restarted', atMs })
-      }),
+      open.map(({ id: sessionId, channel: { rootId, index }, up, down }) =>
+        this.record({ kind: 'session-closed', rootId, index, sessionId, up, down, reason: 'restarted', atMs }),
+      ),
     )
   }
 

@@ -9,7 +9,7 @@ import { type TestContext, test } from 'node:test'
 import { parseDestination } from '../../src/protocol/destination.ts'
 import type { SignedOffer } from '../../src/protocol/offer.ts'
 import type { FlowStream } from '../../src/tunnel/index.ts'
-import { echo, firehose } from '../attacks/world.ts'
+import { echo, firehose, settled } from '../attacks/world.ts'
 import { temporaryFolder } from '../support/folders.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
 import { anyRoute, part, startConsumer, startProvider, takeDown } from '../support/pair.ts'
@@ -66,6 +66,8 @@ async function world(t: TestContext) {
       flow.destroy()
       return most
     },
+    /** Flows that nobody reads. */
+    pause: (count: number) => Promise.all(Array.from({ length: count }, () => dial(fast.port))),
     /** Sends so many bytes and gets them back. */
     async talk(bytes: number): Promise<void> {
       const flow = await dial(slow.port)
@@ -142,4 +144,19 @@ test('a provider that forgot what was paid ahead is believed once, and never aga
   }
   await w.rest()
   assert.ok(payee().disputedBytes <= WINDOW, `${payee().disputedBytes} lost`)
+})
+
+test('flows that nobody reads may hold a window and what was ahead: given up together they are paid, and nobody is called a liar', async (t) => {
+  const w = await world(t)
+  await w.rush(ENOUGH)
+  const left = await w.rest()
+  assert.ok(left > 1n * MEBI, `${left} left`)
+  const flows = await w.pause(8)
+  const lent = await settled(() => w.sessions().sold.unpaidBytes)
+  assert.ok(lent > WINDOW - 1n * MEBI, `${lent} lent`)
+  const unseen = lent + w.sessions().bought.prepaidBytes
+  assert.ok(unseen > WINDOW, `the control: ${unseen} bytes wait unread`)
+  for (const flow of flows) flow.destroy()
+  await w.rest()
+  await w.talk(1_000)
 })
