@@ -30,7 +30,10 @@ export function useByHour(records: readonly JournalRecord[], nowMs: number): His
 
 function spread(gb: Map<number, number>, fromMs: number, toMs: number, amount: number): void {
   const add = (hour: number, part: number) => void gb.set(hour, (gb.get(hour) ?? 0) + part)
-  if (toMs <= fromMs) return add(Math.floor(toMs / HOUR_MS), amount)
+  if (toMs <= fromMs) {
+    add(Math.floor(toMs / HOUR_MS), amount)
+    return
+  }
   for (let hour = Math.floor(fromMs / HOUR_MS); hour * HOUR_MS < toMs; hour++) {
     const inside = Math.min(toMs, (hour + 1) * HOUR_MS) - Math.max(fromMs, hour * HOUR_MS)
     add(hour, (amount * inside) / (toMs - fromMs))
