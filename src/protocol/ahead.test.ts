@@ -3,7 +3,19 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { MAX_WINDOW_BYTES } from './credit.ts'
-import { aheadBytes, dueBytes, markSigned, newPurse, nextStatement, onLost, onMeter, promptBytes, tolerance, unpaid } from './purse.ts'
+import {
+  aheadBytes,
+  dueBytes,
+  markSigned,
+  newPurse,
+  nextStatement,
+  onLost,
+  onMeter,
+  promptBytes,
+  tolerance,
+  unpaid,
+  witnessed,
+} from './purse.ts'
 import { acceptStatement, checkStatement, newTill, takeBytes, unpaidBytes } from './till.ts'
 
 const MEBI = 1n << 20n
@@ -54,6 +66,17 @@ test('what is ahead is used up by what comes and by what was sent, before anythi
   assert.deepEqual([slower.up, slower.down], [1n * MEBI, 14n * MEBI], 'as much as is missing')
   const asFast = nextStatement(purse, 12n * MEBI)!
   assert.deepEqual([asFast.up, asFast.down], [13n * MEBI, 14n * MEBI], 'and ahead as before')
+})
+
+test('what a provider is believed is witnessed once a voucher says so: what is written nowhere it may not claim again and again', () => {
+  const purse = oldPurse()
+  purse.received = 4n * MEBI
+  assert.equal(onLost(purse, { sent: 0n, received: 0n }, { up: 0n, down: 3n * MEBI }), undefined)
+  assert.equal(witnessed(purse).down, 4n * MEBI)
+  const statement = nextStatement(purse)!
+  assert.deepEqual([statement.down, statement.disputed], [7n * MEBI, 3n * MEBI])
+  markSigned(purse, statement)
+  assert.equal(witnessed(purse).down, 7n * MEBI)
 })
 
 const fastSteps = fc.array(

@@ -59,7 +59,7 @@ async function visits(t: TestContext, way: Way): Promise<{ taken: bigint[]; disp
     const flow = impostor.flows[visit]!
     if (way === 'refuses to move') used = impostor.sessionId
     const before = sent
-    const goal = before + (way === 'refuses to move' ? 200n : 90n) * MEBI
+    const goal = before + 200n * MEBI
     const ahead = () => impostor.claimed() - sent
     while (open() && sent < goal && !(sent > before + 70n * MEBI && way !== 'refuses to move' && ahead() > 4n * MEBI)) {
       flow.give(PIECE_BYTES)

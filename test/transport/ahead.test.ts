@@ -19,11 +19,22 @@ const MEBI = 1n << 20n
 const WINDOW = 16n * MEBI
 /** A quarter of the window stays for links that break. */
 const MOST_AHEAD = 12n * MEBI
-/** Four windows, from when on the window is as wide as it gets, and some more. */
-const ENOUGH = 80n * MEBI
+/** Four windows, from when on the window is as wide as it gets, and some vouchers more. */
+const ENOUGH = 160n * MEBI
 
 const now = Date.now()
 const clock = { nowMs: () => now }
+
+/** What was ahead when a download ended is used up by what was under way then: often a little, at times all of it. */
+async function leftover(w: Awaited<ReturnType<typeof world>>): Promise<bigint> {
+  for (let tries = 0; tries < 30; tries++) {
+    const most = await w.rush(ENOUGH)
+    assert.ok(most <= MOST_AHEAD, `${most} ahead`)
+    const left = await w.rest()
+    if (left > MEBI) return left
+  }
+  assert.fail('nothing is ever left')
+}
 
 /** A consumer's account of one provider, as both see it. */
 async function world(t: TestContext) {
@@ -97,10 +108,7 @@ async function world(t: TestContext) {
 
 test('what is paid ahead and did not come is carried in the next session, and costs nothing there', async (t) => {
   const w = await world(t)
-  const most = await w.rush(ENOUGH)
-  assert.ok(most > 0n && most <= MOST_AHEAD, `${most} ahead`)
-  const left = await w.rest()
-  assert.ok(left > 1n * MEBI, `${left} left`)
+  const left = await leftover(w)
   assert.equal(w.sessions().bought.prepaidBytes, left, 'both know of the same')
   await w.buyerStartsAnew()
   const payer = () => w.seller().vault.book.counterparty(w.buyer().payer)
@@ -126,9 +134,7 @@ test('what is paid ahead and did not come is carried in the next session, and co
 
 test('a provider that forgot what was paid ahead is believed once, and never again for more than the window', async (t) => {
   const w = await world(t)
-  await w.rush(ENOUGH)
-  const left = await w.rest()
-  assert.ok(left > 1n * MEBI, `${left} left`)
+  const left = await leftover(w)
   await w.sellerDies()
   await w.talk(1_000)
   await w.rest()
@@ -148,12 +154,10 @@ test('a provider that forgot what was paid ahead is believed once, and never aga
 
 test('flows that nobody reads may hold a window and what was ahead: given up together they are paid, and nobody is called a liar', async (t) => {
   const w = await world(t)
-  await w.rush(ENOUGH)
-  const left = await w.rest()
-  assert.ok(left > 1n * MEBI, `${left} left`)
+  await leftover(w)
   const flows = await w.pause(8)
   const lent = await settled(() => w.sessions().sold.unpaidBytes)
-  assert.ok(lent > WINDOW - 1n * MEBI, `${lent} lent`)
+  assert.ok(lent > WINDOW - MEBI, `${lent} lent`)
   const unseen = lent + w.sessions().bought.prepaidBytes
   assert.ok(unseen > WINDOW, `the control: ${unseen} bytes wait unread`)
   for (const flow of flows) flow.destroy()
