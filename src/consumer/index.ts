@@ -9,7 +9,7 @@
  */
 import type { Duplex } from 'node:stream'
 import type { Hex } from '../protocol/bytes.ts'
-import { most } from '../protocol/credit.ts'
+import { most, unpaidAndPrepaid } from '../protocol/credit.ts'
 import { type Destination, RESERVED_NAME } from '../protocol/destination.ts'
 import { asBywayError, BywayError, type ErrorCode } from '../protocol/errors.ts'
 import type { SignedOffer } from '../protocol/offer.ts'
@@ -270,8 +270,7 @@ function asSeenBy(hops: number, destination: Destination): Destination {
 function viewOf({ place, session, through }: ReturnType<Sessions['list']>[number]): SessionView {
   const { purse, offer } = session
   const { up, down } = counted(purse)
-  const owed = unpaid(purse)
-  const money = { up, down: most(down, 0n), unpaidBytes: most(owed, 0n), prepaidBytes: most(-owed, 0n) }
+  const money = { up, down: most(down, 0n), ...unpaidAndPrepaid(unpaid(purse)) }
   const { nodeKey, country } = offer.body
   const { id, openedAtMs, flows, away, way, roundTripMs } = session
   const hop = {

@@ -37,6 +37,9 @@ export interface CreditInput {
 export const least = (a: bigint, b: bigint): bigint => (a < b ? a : b)
 export const most = (a: bigint, b: bigint): bigint => (a > b ? a : b)
 
+/** What is owed, or below zero what was paid ahead, as the two numbers people are shown. */
+export const unpaidAndPrepaid = (owed: bigint) => ({ unpaidBytes: most(owed, 0n), prepaidBytes: most(-owed, 0n) })
+
 /** So much of a window is worth a voucher, or a word that asks for one, of its own. */
 export const stepBytes = ({ window }: { readonly window: bigint }): bigint => most(window / STEPS_PER_WINDOW, LEAST_STEP_BYTES)
 

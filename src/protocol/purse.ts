@@ -149,18 +149,12 @@ export interface LeadBytes {
 }
 
 /** Of what may be paid ahead, a part stays for links that break: a provider that died with what was paid ahead is still believed then. */
-const KEPT_FOR_DISPUTES = 4n
-
-/** Bytes that the channel can still pay for; undefined when they are free. */
-function leftBytes(purse: Purse): bigint | undefined {
-  const limit = bytesWithin(purse.cap, purse.base, purse.pricePerGib)
-  return limit === undefined ? undefined : limit - purse.paidUp - purse.paidDown
-}
+const KEPT_FOR_DISPUTES_BYTES = MAX_WINDOW_BYTES / 4n
 
 /** At the end of a channel each step is paid: it must be left for another in time. */
 function nearEnd(purse: Purse): boolean {
-  const left = leftBytes(purse)
-  return left !== undefined && left < 2n * purse.window
+  const limit = bytesWithin(purse.cap, purse.base, purse.pricePerGib)
+  return limit !== undefined && limit - purse.paidUp - purse.paidDown < 2n * purse.window
 }
 
 /**
@@ -171,7 +165,7 @@ export function aheadBytes(purse: Purse, lead: LeadBytes | undefined): bigint {
   if (lead === undefined || purse.window < MAX_WINDOW_BYTES || nearEnd(purse)) return 0n
   // At such a price amounts, which are floors, say nothing of so few bytes, and a provider could not keep what is ahead apart from a gift.
   if ((bytesFor(1n, purse.pricePerGib) ?? 0n) > stepBytes(purse)) return 0n
-  const mayLose = tolerance(purse) - MAX_WINDOW_BYTES / KEPT_FOR_DISPUTES
+  const mayLose = tolerance(purse) - KEPT_FOR_DISPUTES_BYTES
   return most(least(lead.lasting - purse.window, mayLose), 0n)
 }
 

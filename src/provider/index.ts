@@ -11,7 +11,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { fromHex, type Hex, toHex } from '../protocol/bytes.ts'
 import { MEASURE_NAME } from '../protocol/challenge.ts'
-import { boughtBytes, creditWindow, most, PeakRate } from '../protocol/credit.ts'
+import { boughtBytes, creditWindow, most, PeakRate, unpaidAndPrepaid } from '../protocol/credit.ts'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
 import { OUTAGE, type Outage } from '../protocol/flow.ts'
 import { EXPORTER_LABEL, farewell, type Message, type MessageBody, PROTOCOL_VERSION } from '../protocol/messages.ts'
@@ -345,8 +345,7 @@ export async function createProvider(needs: ProviderNeeds): Promise<Provider> {
         // What the other thread carried may be paid before it is counted here.
         session.refresh()
         const { id, payer, openedAtMs, till, links } = session
-        const owed = unpaidBytes(till)
-        const money = { up: till.up, down: most(till.down, 0n), unpaidBytes: most(owed, 0n), prepaidBytes: most(-owed, 0n) }
+        const money = { up: till.up, down: most(till.down, 0n), ...unpaidAndPrepaid(unpaidBytes(till)) }
         return { id, payer, openedAtMs, ...money, window: till.window, links }
       }),
     async close() {

@@ -6,7 +6,7 @@
  * its fee and its burn over what it paid, in proportion. Rows therefore add up to the totals to the unit.
  */
 import type { Hex } from '../protocol/bytes.ts'
-import { most } from '../protocol/credit.ts'
+import { unpaidAndPrepaid } from '../protocol/credit.ts'
 import { Accounts, postingOf } from './accounts.ts'
 import { apply, Book } from './book.ts'
 import type { Channel, Movement, Root, Session } from './positions.ts'
@@ -149,9 +149,8 @@ class Rows {
     for (const session of book.sessions.values()) {
       const row = this.#rowOf(session)
       const { up, down, closed, unpaid, disputed } = session
-      Object.assign(row, { up, down, disputedBytes: disputed, closedAtMs: closed?.atMs, closeReason: closed?.reason })
-      row.unpaidBytes = most(unpaid, 0n)
-      row.prepaidBytes = most(-unpaid, 0n)
+      const bytes = { up, down, disputedBytes: disputed, ...unpaidAndPrepaid(unpaid) }
+      Object.assign(row, { ...bytes, closedAtMs: closed?.atMs, closeReason: closed?.reason })
       row.state = closed === undefined ? 'open' : 'closed'
       row.reasonCode = reasonOf(session, row)
     }

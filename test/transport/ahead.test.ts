@@ -8,14 +8,17 @@ import { cpSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { parseDestination } from '../../src/protocol/destination.ts'
 import type { SignedOffer } from '../../src/protocol/offer.ts'
+import { owed, unitsOf } from '../../src/protocol/price.ts'
 import type { FlowStream } from '../../src/tunnel/index.ts'
-import { echo, firehose, settled } from '../attacks/world.ts'
+import { openRoot, Rogue, signVoucher } from '../attacks/rogue.ts'
+import { echo, firehose, Recorder, settled } from '../attacks/world.ts'
 import { temporaryFolder } from '../support/folders.ts'
 import { MemoryChain } from '../support/memory-chain.ts'
 import { anyRoute, part, startConsumer, startProvider, takeDown } from '../support/pair.ts'
 import { A_MINUTE, originOf, until } from './pair.ts'
 
 const MEBI = 1n << 20n
+const PRICE = 100_000n
 const WINDOW = 16n * MEBI
 /** A quarter of the window stays for links that break. */
 const MOST_AHEAD = 12n * MEBI
@@ -37,12 +40,12 @@ async function leftover(w: Awaited<ReturnType<typeof world>>): Promise<bigint> {
 }
 
 /** A consumer's account of one provider, as both see it. */
-async function world(t: TestContext) {
+async function world(t: TestContext, { capPerProvider = 1_000_000n } = {}) {
   const chain = new MemoryChain()
   const [fast, slow] = [await originOf(t, firehose()), await originOf(t, echo)]
   let seller = await startProvider({ chain, clock })
   const offers = (): SignedOffer[] => [seller.offer]
-  const first = await startConsumer({ chain, clock, offers })
+  const first = await startConsumer({ chain, clock, offers, capPerProvider })
   let buyer = first
   const sessions = () => ({ sold: seller.provider.sessions()[0]!, bought: buyer.consumer.sessions()[0]! })
   const dial = async (port: number): Promise<FlowStream> => {
@@ -92,7 +95,7 @@ async function world(t: TestContext) {
     async buyerStartsAnew(): Promise<void> {
       await part(buyer, [seller])
       await buyer.vault.close()
-      buyer = await startConsumer({ chain, clock, offers, home: first.home, wallet: first.wallet })
+      buyer = await startConsumer({ chain, clock, offers, home: first.home, wallet: first.wallet, capPerProvider })
     },
     /** It stops without a word, and comes back with what is on its disk. */
     async sellerDies(): Promise<void> {
@@ -163,4 +166,51 @@ test('flows that nobody reads may hold a window and what was ahead: given up tog
   for (const flow of flows) flow.destroy()
   await w.rest()
   await w.talk(1_000)
+})
+
+test('what is ahead moves along when a channel is used up, and nobody owes or doubts anything afterwards', async (t) => {
+  // A channel pays for some 160 MiB, and is left when three quarters are used.
+  const w = await world(t, { capPerProvider: 16_000n })
+  const left = await leftover(w)
+  assert.equal(w.sessions().bought.prepaidBytes, left)
+  await w.rush(3n * ENOUGH)
+  const book = () => w.seller().vault.book
+  assert.ok(book().channels.size >= 3, `the control: ${book().channels.size} channels`)
+  assert.ok(
+    [...book().sessions.values()].some(({ carriedDown }) => carriedDown < 0n),
+    'the control: one moved with bytes ahead',
+  )
+  const rest = await w.rest()
+  assert.equal(w.sessions().bought.prepaidBytes, rest)
+  await w.buyerStartsAnew()
+  assert.equal(book().counterparty(w.buyer().payer).unpaidBytes, -rest)
+  await w.talk(1_000)
+  await w.rest()
+  assert.equal(w.buyer().vault.book.counterparty(w.seller().payee).disputedBytes, 0n)
+})
+
+test('a last voucher that a crash lost pays for a window and what was ahead: no sign of an older copy, which more would be', async (t) => {
+  for (const [mebi, warns] of [
+    [28n, false],
+    [40n, true],
+  ] as const) {
+    const [chain, observer] = [new MemoryChain(), new Recorder()]
+    const seller = await startProvider({ chain, observer })
+    t.after(async () => {
+      await seller.provider.close()
+      await seller.vault.close()
+    })
+    const root = openRoot(chain, seller.payee)
+    const before = await Rogue.open(seller, root)
+    await before.pay(0n, 100n * MEBI)
+    const { sessionId, base } = before.accepted
+    before.leave()
+    await until(() => seller.provider.sessions().length === 0, 'the session')
+    const down = (100n + mebi) * MEBI
+    const cumulative = unitsOf(owed(base, down, PRICE))
+    const statement = { sessionId, up: 0n, down, cumulative, signature: signVoucher(root, 0, cumulative) }
+    const again = await Rogue.open(seller, root, { latest: { statement, base, pricePerGib: PRICE } })
+    again.leave()
+    assert.equal(observer.warnings.has('STATE_RESTORED'), warns, `${mebi} MiB`)
+  }
 })
