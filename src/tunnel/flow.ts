@@ -22,6 +22,7 @@ import {
   MAX_EARLY_BYTES,
   markOf,
   mayBeDone,
+  NO_BYTES,
   newFlow,
   onAck,
   onAsk,
@@ -51,7 +52,7 @@ const DRAIN_LIMIT_MS = 600_000
 
 export class FlowStream extends Duplex {
   /** Of the bytes received: what came after this end had given the flow up. */
-  discarded = 0
+  discarded = NO_BYTES
   readonly #state = newFlow()
   readonly #options: FlowOptions
   readonly #keeping: Keeping

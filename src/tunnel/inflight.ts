@@ -7,7 +7,7 @@
  *
  * Pure; the caller passes a monotonic clock in milliseconds.
  */
-import { ASK_STEP_BYTES, LEAST_UNACKED_BYTES, MAX_UNACKED_BYTES } from '../protocol/flow.ts'
+import { ASK_STEP_BYTES, LEAST_UNACKED_BYTES, MAX_UNACKED_BYTES, NO_BYTES } from '../protocol/flow.ts'
 
 /** Acknowledgements come every {@link ASK_STEP_BYTES} and each end's loop needs its turn: a line without delay is full with this. */
 export const LEAST_INFLIGHT_BYTES = 2 * ASK_STEP_BYTES
@@ -20,7 +20,7 @@ const LEAST_ROUND_MS = 0.01
 
 export class Inflight {
   limit = LEAST_INFLIGHT_BYTES
-  #acked = 0
+  #acked = NO_BYTES
   /** The round under way: it ends when what was sent at its beginning is acknowledged. */
   #round: { from: number; until: number; atMs: number; wasFull: boolean } | undefined
   #shortestMs = Number.POSITIVE_INFINITY
@@ -56,6 +56,6 @@ export class Inflight {
     // A flow with little to say shows nothing of its line.
     if (!round.wasFull) return
     const carried = ((this.#acked - round.from) * this.#shortestMs) / tookMs
-    this.limit = Math.min(MAX_UNACKED_BYTES, LEAST_INFLIGHT_BYTES + GAIN * carried)
+    this.limit = Math.min(MAX_UNACKED_BYTES, LEAST_INFLIGHT_BYTES + Math.floor(GAIN * carried))
   }
 }

@@ -19,6 +19,7 @@ import {
   MAX_EARLY_BYTES,
   markOf,
   mayBeDone,
+  NO_BYTES,
   newFlow,
   onAck,
   onAsk,
@@ -95,9 +96,9 @@ export class CarriedFlow implements Watcher, Task {
   link: SealedLink | undefined
   opening = false
   /** Of the bytes received: what came after this end had given the flow up. */
-  discarded = 0
+  discarded = NO_BYTES
   /** Delivered to the socket, or taken for it. */
-  delivered = 0
+  delivered = NO_BYTES
   readonly #needs: FlowNeeds
   readonly #kept: KeptBytes
   #fd = -1

@@ -86,10 +86,11 @@ export class KeptBytes {
   }
 
   release(bytes: number): void {
-    this.bytes -= bytes
-    this.#budget.used -= bytes
-    this.#inflight.acknowledged(bytes, this.#clock.nowMs)
-    let left = bytes
+    // Part of what is kept, so a small integer; the count of the flow it came from is none (`NO_BYTES`), and one would make the other.
+    let left = bytes | 0
+    this.bytes -= left
+    this.#budget.used -= left
+    this.#inflight.acknowledged(left, this.#clock.nowMs)
     while (left > 0) {
       const piece = this.#pieces[this.#first]!
       if (piece.bytes > left) {
