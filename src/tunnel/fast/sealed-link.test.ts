@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { DATA_TYPE } from '../../protocol/messages.ts'
 import { Loop } from './loop.ts'
-import { ERRNO, loadNative } from './native.ts'
+import { ERRNO, loadNative, type Memory } from './native.ts'
 import { SealedLink } from './sealed-link.ts'
 import { Thread } from './shared.ts'
 
@@ -46,3 +48,56 @@ test('a link that ends in the middle of a record gives its memory back', () => {
   assert.equal(thread.partials.out, 0)
   loop.end()
 })
+
+test('links that owe an answer hold no memory for it, and each answers in its time', async () => {
+  const loop = new Loop(native)
+  const thread = new Thread(native, loop)
+  const answerMs = 20
+  let payload = 0
+  const links = Array.from({ length: 200 }, () => {
+    const secret = randomBytes(32)
+    const traffic = () => ({ suite: 'TLS_AES_128_GCM_SHA256', secret, sequence: 0 })
+    const standing = () => ({ send: traffic(), receive: traffic(), unread: Buffer.alloc(0), partial: Buffer.alloc(0) })
+    const wire: Buffer[] = []
+    const speaker = new SealedLink(thread, { read: () => -ERRNO.EAGAIN, send: say(wire), close: () => {} }, standing())
+    const answers: Buffer[] = []
+    const carrier = { read: hear(wire), send: say(answers), close: () => {} }
+    const link = new SealedLink(thread, carrier, standing(), answerMs)
+    link.listen({
+      onData: (_memory, _at, bytes) => {
+        payload += bytes
+      },
+      onMessage: () => assert.fail('a message'),
+      onBatch: () => false,
+      onRoom: () => {},
+      onClosed: () => {},
+    })
+    link.begin()
+    speaker.sendFrame(Buffer.from([DATA_TYPE, 0, 0, 1, 7]))
+    speaker.flush()
+    return { link, answers }
+  })
+  const answered = () => links.filter(({ answers }) => answers.length > 0).length
+  const turn = () => {
+    loop.turn(0)
+    assert.equal(thread.output.out, 0, 'what is sealed has left')
+  }
+  while (payload < links.length) turn()
+  await delay(2 * answerMs)
+  turn()
+  assert.ok(answered() > links.length / 20, `${answered()} of ${links.length} answered`)
+  const answer = links.find(({ answers }) => answers.length > 0)!.answers
+  assert.equal(answer[0]![0], APPLICATION_DATA)
+  for (const { link } of links) link.destroy(undefined)
+  assert.equal(thread.output.out, 0)
+  loop.end()
+})
+
+const APPLICATION_DATA = 23
+
+const say = (wire: Buffer[]) => (memory: Memory, at: number, bytes: number) => {
+  wire.push(Buffer.from(memory.bytes.subarray(at, at + bytes)))
+  return bytes
+}
+
+const hear = (wire: Buffer[]) => (memory: Memory, at: number) => wire.shift()?.copy(memory.bytes, at) ?? -ERRNO.EAGAIN

@@ -80,6 +80,8 @@ export class SealedLink implements Task {
   /** Frames that are not sealed yet: each record costs both ends as much as a kilobyte in it, and some padding. */
   #staged: Uint8Array[] = []
   #stagedBytes = 0
+  /** Padding that answers for now. Sealed when it leaves: what is sealed has memory of its own, and hundreds of links may wait at once. */
+  #answerBytes = 0
   #writable = true
   /** The owner was held back since. */
   #waited = false
@@ -289,8 +291,14 @@ export class SealedLink implements Task {
   }
 
   #sealStaged(): void {
-    if (this.#staged.length === 0) return
     const { small } = this.#thread
+    const answer = this.#answerBytes
+    if (answer > 0) {
+      this.#answerBytes = 0
+      writePadding(small, 0, answer)
+      this.#seal(small, 0, answer)
+    }
+    if (this.#staged.length === 0) return
     let bytes = 0
     for (const frame of this.#staged) {
       small.bytes.set(frame, bytes)
@@ -320,11 +328,9 @@ export class SealedLink implements Task {
     if (!this.#payload) return
     this.#payload = false
     // What is said in this turn anyway is answer enough.
-    if (this.#closed || this.#out.length > 0 || this.#staged.length > 0) return
-    const extra = this.#padding.answer()
-    if (extra === 0) return
-    writePadding(this.#thread.small, 0, extra)
-    this.seal(this.#thread.small, 0, extra)
+    if (this.#closed || this.#out.length > 0 || this.#staged.length > 0 || this.#answerBytes > 0) return
+    this.#answerBytes = this.#padding.answer()
+    if (this.#answerBytes === 0) return
     if (this.#answerMs > 0) this.flushWithin(this.#answerMs)
     else this.flushSoon()
   }
@@ -333,6 +339,10 @@ export class SealedLink implements Task {
   seal(source: Memory, from: number, bytes: number): void {
     if (this.#closed) return
     this.#sealStaged()
+    this.#seal(source, from, bytes)
+  }
+
+  #seal(source: Memory, from: number, bytes: number): void {
     const tail = this.#tail(sealedBytes(bytes) + KEY_UPDATE_BYTES)
     tail.to += this.#sealer.seal(source, from, bytes, tail.memory, tail.to)
   }
@@ -434,6 +444,7 @@ export class SealedLink implements Task {
     for (const { memory } of this.#out) this.#thread.output.give(memory)
     this.#out = []
     this.#staged = []
+    this.#answerBytes = 0
     this.#forgetLate()
     this.#forgetPartial()
     this.#unread = undefined
