@@ -49,8 +49,11 @@ const FAR_MS = 40
 const ROUNDS = Number(values.rounds ?? (values.quick ? 1 : 3))
 /** As many at once as a browser opens in a burst. */
 const CONCURRENCY = 32
-/** Before the first round: pairs meet, earn credit and warm their code, which an engine compiles while it runs. All systems alike. */
-const WARM_UP = { flows: 4, warmMs: 500, windowMs: 3_000, connectionMs: 2_000 }
+/**
+ * Before the first round: pairs meet, earn credit and warm their code, which an engine compiles while it runs; of a connection's it takes 30,000 of them, five
+ * seconds. All systems alike.
+ */
+const WARM_UP = { flows: 4, warmMs: 500, windowMs: 3_000, connectionMs: 6_000 }
 /** Idle flows stay for minutes: buffers shrink and garbage goes before memory is read, which takes a collector ten seconds, on a busy machine more. */
 const SETTLE_MS = 16_000
 /** `--quick` promises five minutes: on a slow machine the memory of peers, which is read last and takes half a minute each, is left out. */
