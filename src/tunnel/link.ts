@@ -7,6 +7,7 @@
  */
 import type { Duplex } from 'node:stream'
 import { asBywayError, BywayError } from '../protocol/errors.ts'
+import { NO_BYTES } from '../protocol/flow.ts'
 import {
   DATA_TYPE,
   decodeMessage,
@@ -60,8 +61,8 @@ export class Link {
   /** Frames wait here while nobody listens: between two owners of a link. */
   #unheard: Buffer[] = []
   /** Bytes taken off the connection, in all and up to the end of the last whole frame. */
-  #taken = 0
-  #whole = 0
+  #taken = NO_BYTES
+  #whole = NO_BYTES
 
   /** `padding`: how the first records of each flow are made to say less; undefined for none. */
   constructor(wire: Wire, padding?: Padding) {

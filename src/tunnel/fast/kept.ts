@@ -86,7 +86,7 @@ export class KeptBytes {
   }
 
   release(bytes: number): void {
-    // Part of what is kept, so a small integer; the count of the flow it came from is none (`NO_BYTES`), and one would make the other.
+    // Part of what is kept, so a small integer; the counts of a flow, from which it comes, are none (`NO_BYTES`) and would make these so too.
     let left = bytes | 0
     this.bytes -= left
     this.#budget.used -= left

@@ -49,6 +49,34 @@ test('a link that ends in the middle of a record gives its memory back', () => {
   loop.end()
 })
 
+test('a link ends in order though what carries it has something of its own to say first', () => {
+  const loop = new Loop(native)
+  const thread = new Thread(native, loop)
+  const secret = randomBytes(32)
+  const traffic = () => ({ suite: 'TLS_AES_128_GCM_SHA256', secret, sequence: 0 })
+  const standing = () => ({ send: traffic(), receive: traffic(), unread: Buffer.alloc(0), partial: Buffer.alloc(0) })
+  const wire: Buffer[] = []
+  const send = (memory: Memory, at: number, bytes: number) => {
+    // As an outer link does, which seals small messages in the same place.
+    thread.small.bytes.fill(0xff)
+    return say(wire)(memory, at, bytes)
+  }
+  const speaker = new SealedLink(thread, { read: () => -ERRNO.EAGAIN, send, close: () => {} }, standing())
+  const hearer = new SealedLink(thread, { read: hear(wire), send: say([]), close: () => {} }, standing())
+  const ended: unknown[] = []
+  hearer.listen({
+    onData: () => assert.fail('payload'),
+    onMessage: () => assert.fail('a message'),
+    onBatch: () => false,
+    onRoom: () => {},
+    onClosed: (error) => void ended.push(error?.code ?? 'in order'),
+  })
+  speaker.close()
+  loop.turn(0)
+  assert.deepEqual({ ended, out: thread.output.out }, { ended: ['in order'], out: 0 })
+  loop.end()
+})
+
 test('links that owe an answer hold no memory for it, and each answers in its time', async () => {
   const loop = new Loop(native)
   const thread = new Thread(native, loop)

@@ -85,7 +85,7 @@ export class SealedLink implements Task {
   #writable = true
   /** The owner was held back since. */
   #waited = false
-  /** Something waits for the end of this turn. */
+  /** Something waits for {@link Loop.last}. */
   #soon = false
   /** What waits for company leaves then. */
   #late: Timer | undefined
@@ -270,7 +270,7 @@ export class SealedLink implements Task {
     this.flushSoon()
   }
 
-  /** Sends what was sealed at the end of this turn, with what else is said until then: one call, and one wake-up of the peer. */
+  /** Sends what was sealed when this event and a few others were handled, with what else is said until then: one call, and one wake-up of the peer. */
   flushSoon(): void {
     if (this.#soon) return
     this.#soon = true
@@ -433,9 +433,11 @@ export class SealedLink implements Task {
   #say(alert: number): void {
     this.flush()
     if (this.#closed || this.#out.length > 0) return
-    const { small } = this.#thread
-    const bytes = this.#sealer.alert(small, 1_024, alert)
-    this.#carrier.send(small, 1_024, bytes)
+    // Not in what small messages go through: what carries this link may first say something itself, by the same way.
+    const { output } = this.#thread
+    const memory = output.take()
+    this.#carrier.send(memory, 0, this.#sealer.alert(memory, 0, alert))
+    output.give(memory)
   }
 
   #end(error: BywayError | undefined): void {

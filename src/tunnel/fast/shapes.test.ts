@@ -5,6 +5,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInThisContext } from 'node:vm'
 import { ackDue, askDue, newFlow, onAck, onAsk, onData } from '../../protocol/flow.ts'
 import { Inflight } from '../inflight.ts'
+import { Keeping, KeepingBudget } from '../keeping.ts'
 import { CarriedFlow } from './carried-flow.ts'
 import { KeptBudget, KeptBytes } from './kept.ts'
 import { Loop } from './loop.ts'
@@ -91,5 +92,14 @@ test('what is kept keeps its shape, though what is acknowledged comes from count
       one.release(double[0]!)
     },
   )
-  assert.equal(kept, true)
+  const chunk = Buffer.alloc(STEP_BYTES)
+  const budgets: KeepingBudget[] = []
+  const portable = grow(
+    () => new Keeping(budgets[budgets.push(new KeepingBudget()) - 1]!),
+    (one) => {
+      one.add(chunk)
+      one.release(double[0]!)
+    },
+  )
+  assert.deepEqual({ kept, portable, budget: haveSameShape(budgets[0]!, budgets[1]!) }, { kept: true, portable: true, budget: true })
 })
