@@ -7,6 +7,7 @@ import { Loop } from './loop.ts'
 import { ERRNO, loadNative, type Memory } from './native.ts'
 import { SealedLink } from './sealed-link.ts'
 import { Thread } from './shared.ts'
+import { standings } from './testing.ts'
 
 const native = loadNative()
 
@@ -52,25 +53,17 @@ test('a link that ends in the middle of a record gives its memory back', () => {
 test('a link ends in order though what carries it has something of its own to say first', () => {
   const loop = new Loop(native)
   const thread = new Thread(native, loop)
-  const secret = randomBytes(32)
-  const traffic = () => ({ suite: 'TLS_AES_128_GCM_SHA256', secret, sequence: 0 })
-  const standing = () => ({ send: traffic(), receive: traffic(), unread: Buffer.alloc(0), partial: Buffer.alloc(0) })
   const wire: Buffer[] = []
   const send = (memory: Memory, at: number, bytes: number) => {
     // As an outer link does, which seals small messages in the same place.
     thread.small.bytes.fill(0xff)
     return say(wire)(memory, at, bytes)
   }
-  const speaker = new SealedLink(thread, { read: () => -ERRNO.EAGAIN, send, close: () => {} }, standing())
-  const hearer = new SealedLink(thread, { read: hear(wire), send: say([]), close: () => {} }, standing())
-  const ended: unknown[] = []
-  hearer.listen({
-    onData: () => assert.fail('payload'),
-    onMessage: () => assert.fail('a message'),
-    onBatch: () => false,
-    onRoom: () => {},
-    onClosed: (error) => void ended.push(error?.code ?? 'in order'),
-  })
+  const [one, other] = standings()
+  const speaker = new SealedLink(thread, { read: () => -ERRNO.EAGAIN, send, close: () => {} }, one)
+  const hearer = new SealedLink(thread, { read: hear(wire), send: say([]), close: () => {} }, other)
+  const ended: string[] = []
+  hearer.listen({ ...QUIET, onData: () => assert.fail('payload'), onClosed: (error) => void ended.push(error?.code ?? 'in order') })
   speaker.close()
   loop.turn(0)
   assert.deepEqual({ ended, out: thread.output.out }, { ended: ['in order'], out: 0 })
@@ -78,50 +71,77 @@ test('a link ends in order though what carries it has something of its own to sa
 })
 
 test('links that owe an answer hold no memory for it, and each answers in its time', async () => {
+  const answerMs = 20
+  const { loop, thread, answered, links, allHeard } = manyHear(answerMs)
+  const turn = () => {
+    loop.turn(0)
+    assert.equal(thread.output.out, 0, 'what is sealed has left')
+  }
+  while (!allHeard()) turn()
+  await delay(2 * answerMs)
+  turn()
+  assert.ok(answered() > links.length / 20, `${answered()} of ${links.length} answered`)
+  for (const { answers } of links) assert.ok(answers.every((answer) => answer[0] === APPLICATION_DATA))
+  for (const { link } of links) link.destroy(undefined)
+  assert.equal(thread.output.out, 0)
+  loop.end()
+})
+
+test('a link that breaks while it owes an answer says nothing more', () => {
+  const control = manyHear(0)
+  while (!control.allHeard()) control.loop.turn(0)
+  assert.ok(control.answered() > control.links.length / 20, 'the control: whole ones answer')
+  control.loop.end()
+
+  const { loop, thread, answered, links, allHeard, onHeard } = manyHear(0)
+  // After what was read, and before anything is said.
+  onHeard((link) => void loop.after(0, () => link.broke(ERRNO.ECONNRESET)))
+  while (!allHeard()) loop.turn(0)
+  loop.turn(0)
+  assert.deepEqual({ answered: answered(), whole: links.filter(({ link }) => !link.closed).length }, { answered: 0, whole: 0 })
+  assert.equal(thread.output.out, 0)
+  loop.end()
+})
+
+const APPLICATION_DATA = 23
+const QUIET = { onMessage: () => assert.fail('a message'), onBatch: () => false, onRoom: () => {}, onClosed: () => {} }
+
+/** Two hundred links, each of which is about to hear a byte, and half of which will answer. */
+function manyHear(answerMs: number) {
   const loop = new Loop(native)
   const thread = new Thread(native, loop)
-  const answerMs = 20
-  let payload = 0
+  let heard = 0
+  let then = (_link: SealedLink) => {}
   const links = Array.from({ length: 200 }, () => {
-    const secret = randomBytes(32)
-    const traffic = () => ({ suite: 'TLS_AES_128_GCM_SHA256', secret, sequence: 0 })
-    const standing = () => ({ send: traffic(), receive: traffic(), unread: Buffer.alloc(0), partial: Buffer.alloc(0) })
-    const wire: Buffer[] = []
-    const speaker = new SealedLink(thread, { read: () => -ERRNO.EAGAIN, send: say(wire), close: () => {} }, standing())
-    const answers: Buffer[] = []
-    const carrier = { read: hear(wire), send: say(answers), close: () => {} }
-    const link = new SealedLink(thread, carrier, standing(), answerMs)
+    const [one, other] = standings()
+    const [wire, answers]: [Buffer[], Buffer[]] = [[], []]
+    const speaker = new SealedLink(thread, { read: () => -ERRNO.EAGAIN, send: say(wire), close: () => {} }, one)
+    const link = new SealedLink(thread, { read: hear(wire), send: say(answers), close: () => {} }, other, answerMs)
     link.listen({
-      onData: (_memory, _at, bytes) => {
-        payload += bytes
+      ...QUIET,
+      onData: () => {},
+      onBatch: () => {
+        heard++
+        then(link)
+        return false
       },
-      onMessage: () => assert.fail('a message'),
-      onBatch: () => false,
-      onRoom: () => {},
-      onClosed: () => {},
     })
     link.begin()
     speaker.sendFrame(Buffer.from([DATA_TYPE, 0, 0, 1, 7]))
     speaker.flush()
     return { link, answers }
   })
-  const answered = () => links.filter(({ answers }) => answers.length > 0).length
-  const turn = () => {
-    loop.turn(0)
-    assert.equal(thread.output.out, 0, 'what is sealed has left')
+  return {
+    loop,
+    thread,
+    links,
+    answered: () => links.filter(({ answers }) => answers.length > 0).length,
+    allHeard: () => heard === links.length,
+    onHeard: (act: (link: SealedLink) => void) => {
+      then = act
+    },
   }
-  while (payload < links.length) turn()
-  await delay(2 * answerMs)
-  turn()
-  assert.ok(answered() > links.length / 20, `${answered()} of ${links.length} answered`)
-  const answer = links.find(({ answers }) => answers.length > 0)!.answers
-  assert.equal(answer[0]![0], APPLICATION_DATA)
-  for (const { link } of links) link.destroy(undefined)
-  assert.equal(thread.output.out, 0)
-  loop.end()
-})
-
-const APPLICATION_DATA = 23
+}
 
 const say = (wire: Buffer[]) => (memory: Memory, at: number, bytes: number) => {
   wire.push(Buffer.from(memory.bytes.subarray(at, at + bytes)))

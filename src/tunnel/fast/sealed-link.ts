@@ -290,6 +290,7 @@ export class SealedLink implements Task {
     this.#stagedBytes += frame.length
   }
 
+  /** What waits to be sealed: an answer of padding first, for it was due before anything was said. */
   #sealStaged(): void {
     const { small } = this.#thread
     const answer = this.#answerBytes

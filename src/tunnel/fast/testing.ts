@@ -33,6 +33,17 @@ export interface RawPeer {
   end(): void
 }
 
+/** Where both ends of a fresh link stand. */
+export const standings = () => {
+  const keys = () => ({ suite: 'TLS_AES_128_GCM_SHA256' as const, secret: randomBytes(32), sequence: 0 })
+  const [there, back] = [keys(), keys()]
+  const rest = { unread: NOTHING, partial: NOTHING }
+  return [
+    { send: { ...there }, receive: { ...back }, ...rest },
+    { send: { ...back }, receive: { ...there }, ...rest },
+  ] as const
+}
+
 export function twoSides(own: Native = native) {
   const loop = new Loop(own)
   const thread = new Thread(own, loop)
@@ -54,15 +65,6 @@ export function twoSides(own: Native = native) {
     const untilMs = performance.now() + LATE_MS
     while (performance.now() < untilMs) loop.turn(1)
     all()
-  }
-  const standings = () => {
-    const keys = () => ({ suite: 'TLS_AES_128_GCM_SHA256' as const, secret: randomBytes(32), sequence: 0 })
-    const [there, back] = [keys(), keys()]
-    const rest = { unread: NOTHING, partial: NOTHING }
-    return [
-      { send: { ...there }, receive: { ...back }, ...rest },
-      { send: { ...back }, receive: { ...there }, ...rest },
-    ] as const
   }
   const saidOf = <S extends Report['say']>(reports: readonly Report[], say: S) =>
     reports.filter((report): report is Extract<Report, { say: S }> => report.say === say)
